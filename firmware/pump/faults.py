@@ -1,0 +1,160 @@
+"""Every fault the pump knows, in one table that firmware, simulator, tools and documents read.
+
+A fault's code is its place in the table, so a set of faults is an integer with a bit for each.
+Response says what the pump does while the fault is *present* (raised, or gone but unacknowledged):
+
+- ``NOTE``: announce it; delivery goes on.
+- ``NO_BOLUS``: basal goes on, a running bolus ends, a new one is refused.
+- ``STOP``: no flow, within the tick that raises it. Kept for what really needs it, because an
+  interrupted baclofen infusion is itself a danger: over-delivery, occlusion, empty, runaway,
+  corrupt dose data, failed self-test.
+
+Latch says what lets go of the fault once its condition is gone: ``ACK`` an acknowledgement,
+``SERVICE`` a service action (it survives acknowledgement).
+Priorities are those of IEC 60601-1-8. The choice of priority and response is the project's own.
+"""
+
+from .compat import const
+
+NONE = const(0)
+LOW = const(1)
+MEDIUM = const(2)
+HIGH = const(3)
+PRIORITY_NAMES = ("none", "low", "medium", "high")
+
+NOTE = const(0)
+NO_BOLUS = const(1)
+STOP = const(2)
+RESPONSE_NAMES = ("note", "no bolus", "stop")
+
+ACK = const(0)
+SERVICE = const(1)
+LATCH_NAMES = ("acknowledge", "service")
+
+RESERVOIR_UNKNOWN = const(0)
+PROGRAM_CORRUPT = const(1)
+LIMITS_CORRUPT = const(2)
+CALIBRATION_CORRUPT = const(3)
+RATE_MISMATCH = const(4)
+SELFTEST_FAILED = const(5)
+FREE_FLOW = const(6)
+OVER_DELIVERY = const(7)
+RUNAWAY = const(8)
+OCCLUSION_REPEATED = const(9)
+OCCLUSION = const(10)
+EMPTY = const(11)
+MOTOR_STALL = const(12)
+UNDER_DELIVERY = const(13)
+STOPPED_LONG = const(14)
+SUPPLY_LOW = const(15)
+STOPPED = const(16)
+PRESSURE_SENSOR = const(17)
+LEVEL_SENSOR = const(18)
+MOTION_SENSOR = const(19)
+RESERVOIR_DISCREPANCY = const(20)
+CLOCK_LOST = const(21)
+BUTTON_STUCK = const(22)
+SUPPLY_SENSOR = const(23)
+RESERVOIR_LOW = const(24)
+POWER_LOST = const(25)
+MEMORY_DEGRADED = const(26)
+ALARM_TEST_HIGH = const(27)
+ALARM_TEST_MEDIUM = const(28)
+ALARM_TEST_LOW = const(29)
+
+# name, priority, response, latch, text (what is wrong), clears (what ends the condition).
+# Within a priority the earlier row wins the signal.
+FAULTS = (
+    ("RESERVOIR_UNKNOWN", HIGH, STOP, ACK, "Content of the reservoir is not known",
+     "a confirmed refill"),
+    ("PROGRAM_CORRUPT", HIGH, STOP, ACK, "Program fails its check sum",
+     "programming it again"),
+    ("LIMITS_CORRUPT", HIGH, STOP, ACK, "Limits fail their check sum",
+     "setting the limits again"),
+    ("CALIBRATION_CORRUPT", HIGH, STOP, ACK, "Calibration fails its check sum",
+     "calibrating again"),
+    ("RATE_MISMATCH", HIGH, STOP, SERVICE, "Two computations of the rate disagree",
+     "service"),
+    ("SELFTEST_FAILED", HIGH, STOP, ACK, "Power-on self-test failed",
+     "a restart that passes it"),
+    ("FREE_FLOW", HIGH, STOP, ACK, "Reservoir empties faster than the motor moves",
+     "a measured refill"),
+    ("OVER_DELIVERY", HIGH, STOP, ACK, "More was moved than programmed",
+     "no further excess"),
+    ("RUNAWAY", HIGH, STOP, SERVICE, "Pulses or motion that were not commanded, or the reverse",
+     "service"),
+    ("OCCLUSION_REPEATED", HIGH, STOP, SERVICE, "Occlusion came back three times in 10 min",
+     "service"),
+    ("OCCLUSION", HIGH, STOP, ACK, "Line or catheter is blocked",
+     "line pressure below half the limit for 15 s"),
+    ("EMPTY", HIGH, STOP, ACK, "Reservoir is empty", "a refill"),
+    ("MOTOR_STALL", HIGH, NO_BOLUS, ACK, "Motor is pulsed and does not turn",
+     "motion that follows the pulses again"),
+    ("UNDER_DELIVERY", HIGH, NO_BOLUS, ACK, "Less was moved than programmed",
+     "no further shortfall"),
+    ("STOPPED_LONG", HIGH, NOTE, ACK, "Stopped so long that withdrawal is likely",
+     "delivery"),
+    ("SUPPLY_LOW", MEDIUM, NOTE, ACK, "Supply voltage is low",
+     "supply above its limit"),
+    ("STOPPED", MEDIUM, NOTE, ACK, "Delivery has been stopped for an hour", "delivery"),
+    ("PRESSURE_SENSOR", MEDIUM, NO_BOLUS, ACK, "Line pressure cannot be measured",
+     "readings that are in range and alive"),
+    ("LEVEL_SENSOR", MEDIUM, NOTE, ACK, "Reservoir level cannot be measured",
+     "readings that are in range and alive"),
+    ("MOTION_SENSOR", MEDIUM, NOTE, ACK, "Motor motion cannot be measured",
+     "readings that are in range and alive"),
+    ("RESERVOIR_DISCREPANCY", MEDIUM, NOTE, ACK, "Measured content differs from the account",
+     "a measured refill"),
+    ("CLOCK_LOST", MEDIUM, NOTE, ACK, "Time of day is not known; the daily mean is delivered",
+     "setting the clock"),
+    ("BUTTON_STUCK", MEDIUM, NO_BOLUS, ACK, "Button is held for longer than a press",
+     "releasing the button"),
+    ("SUPPLY_SENSOR", MEDIUM, NOTE, ACK, "Supply voltage cannot be measured",
+     "readings that are in range and alive"),
+    ("RESERVOIR_LOW", LOW, NO_BOLUS, ACK, "Reservoir is low", "a refill"),
+    ("POWER_LOST", LOW, NOTE, ACK, "Power was lost while delivering", "restarting"),
+    ("MEMORY_DEGRADED", LOW, NOTE, ACK, "One of two stored copies was unreadable",
+     "the next save"),
+    ("ALARM_TEST_HIGH", HIGH, NOTE, ACK, "Alarm test, high", "the end of the test"),
+    ("ALARM_TEST_MEDIUM", MEDIUM, NOTE, ACK, "Alarm test, medium", "the end of the test"),
+    ("ALARM_TEST_LOW", LOW, NOTE, ACK, "Alarm test, low", "the end of the test"),
+)  # fmt: skip
+
+
+def name(code: int) -> str:
+    """The fault's name."""
+    return FAULTS[code][0]
+
+
+def priority(code: int) -> int:
+    """LOW, MEDIUM or HIGH."""
+    return FAULTS[code][1]
+
+
+def code_of(fault_name: str) -> int:
+    """The code of the fault of that name; ValueError names the choice if there is none."""
+    for code in range(len(FAULTS)):
+        if FAULTS[code][0] == fault_name:
+            return code
+    raise ValueError(
+        "no fault is called {!r}; known: {}".format(fault_name, ", ".join(f[0] for f in FAULTS))
+    )
+
+
+def _mask(column: int, value: int) -> int:
+    mask = 0
+    for code in range(len(FAULTS)):
+        if FAULTS[code][column] == value:
+            mask |= 1 << code
+    return mask
+
+
+HIGH_MASK = _mask(1, HIGH)
+MEDIUM_MASK = _mask(1, MEDIUM)
+LOW_MASK = _mask(1, LOW)
+PRIORITY_MASKS = (0, LOW_MASK, MEDIUM_MASK, HIGH_MASK)
+STOP_MASK = _mask(2, STOP)
+NO_BOLUS_MASK = _mask(2, NO_BOLUS) | STOP_MASK
+SERVICE_MASK = _mask(3, SERVICE)
+# A patient bolus also waits for every alarm of medium priority and above.
+NO_PATIENT_BOLUS_MASK = NO_BOLUS_MASK | HIGH_MASK | MEDIUM_MASK

@@ -1,0 +1,136 @@
+"""What survives a power cut: records in two slots, and the chained event log.
+
+A record is written to its two slots in turn, with a sequence number and a CRC; a cut can tear the
+slot being written and never the other. Reading takes the newer good one. Entries of the event log
+each carry a hash over the entry before, so a missing or changed one shows.
+"""
+
+import binascii
+import hashlib
+import struct
+
+from .compat import TYPE_CHECKING, const
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .ports import Store
+
+_MAGIC = const(0xC157)
+_VERSION = const(1)
+_HEAD = "<HBBIH"
+_HEAD_SIZE = struct.calcsize(_HEAD)
+
+MISSING = const(0)
+GOOD = const(1)
+DEGRADED = const(2)
+CORRUPT = const(3)
+
+_ENTRY = "<IQBBi"
+_CHAIN = const(8)
+ENTRY_SIZE = struct.calcsize(_ENTRY) + _CHAIN
+MIN_ENTRIES = const(1000)
+
+
+class Record:
+    """One named record in the slots ``name.a`` and ``name.b``.
+
+    ``load`` first, always: it finds where to write next.
+    """
+
+    def __init__(self, store: "Store", name: str) -> None:
+        self._store = store
+        self._slots = (name + ".a", name + ".b")
+        self._sequence = 0
+
+    def load(self) -> "tuple[int, bytes]":
+        """(MISSING, GOOD, DEGRADED: one slot unreadable, CORRUPT: both; the newest good data)."""
+        best = -1
+        data = b""
+        bad = 0
+        for index in (0, 1):
+            raw = self._store.read(self._slots[index])
+            if raw is None:
+                continue
+            found = _open(raw)
+            if found is None:
+                bad += 1
+            elif found[0] > best:
+                best, data = found
+        if best < 0:
+            return (CORRUPT if bad else MISSING), b""
+        self._sequence = best
+        return (DEGRADED if bad else GOOD), data
+
+    def save(self, data: bytes) -> None:
+        """Write ``data`` to the older slot; on return it is stored."""
+        sequence = self._sequence + 1
+        head = struct.pack(_HEAD, _MAGIC, _VERSION, 0, sequence, len(data))
+        body = head + data
+        raw = body + struct.pack("<I", binascii.crc32(body))
+        self._store.write(self._slots[sequence & 1], raw)
+        self._sequence = sequence
+
+
+def _open(raw: bytes) -> "tuple[int, bytes] | None":
+    """(sequence, data) of a slot, or None if it is damaged."""
+    if len(raw) < _HEAD_SIZE + 4:
+        return None
+    magic, version, _, sequence, size = struct.unpack(_HEAD, raw[:_HEAD_SIZE])
+    if magic != _MAGIC or version != _VERSION or len(raw) != _HEAD_SIZE + size + 4:
+        return None
+    if struct.unpack("<I", raw[-4:])[0] != binascii.crc32(raw[:-4]):
+        return None
+    return sequence, raw[_HEAD_SIZE:-4]
+
+
+class EventLog:
+    """The event ring: entries of (sequence, pump time in 10 ms, event, subject, value).
+
+    Each ends in the first 8 bytes of SHA-256 over the chain value before it and its own content.
+    """
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self.sequence = 0
+        self._link = b"\0" * _CHAIN
+        for raw in store.entries():
+            if len(raw) == ENTRY_SIZE:
+                self.sequence = struct.unpack("<I", raw[:4])[0] + 1
+                self._link = raw[-_CHAIN:]
+
+    def add(self, now_us: int, event: int, subject: int, value: int) -> None:
+        """Append an event; ``value`` is clipped to 32 bits."""
+        value = max(-(1 << 31), min((1 << 31) - 1, value))
+        body = struct.pack(_ENTRY, self.sequence, max(0, now_us) // 10_000, event, subject, value)
+        self._link = _chain(self._link, body)
+        self._store.append(body + self._link)
+        self.sequence += 1
+
+
+def _chain(link: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(link + body).digest()[:_CHAIN]
+
+
+def decode_entry(raw: bytes) -> "tuple[int, int, int, int, int]":
+    """(sequence, pump time in 10 ms, event, subject, value) of a stored entry."""
+    return struct.unpack(_ENTRY, raw[:-_CHAIN])
+
+
+def first_break(entries: "Iterator[bytes]") -> int:
+    """Place of the first entry that does not follow from the one before it; -1 if all do.
+
+    The oldest entry kept has nothing to be checked against but its own length.
+    """
+    link = b""
+    expected = 0
+    for place, raw in enumerate(entries):
+        if len(raw) != ENTRY_SIZE:
+            return place
+        body = raw[:-_CHAIN]
+        sequence = struct.unpack("<I", raw[:4])[0]
+        if place and (sequence != expected or _chain(link, body) != raw[-_CHAIN:]):
+            return place
+        link = raw[-_CHAIN:]
+        expected = sequence + 1
+    return -1

@@ -1,0 +1,285 @@
+"""What people can order of the pump: checked first, then done whole, or refused with a reason.
+
+Every order brings the pump to the present with a tick, checks, acts, and ticks again, so that it
+holds when the call returns. A refused order raises LimitError or Refused and changes nothing.
+Who may give which order, and how it is confirmed, is not decided here.
+"""
+
+from . import events, faults, modes
+from .bolus import INTERRUPTED, PATIENT, REFUSALS, SINGLE
+from .compat import TYPE_CHECKING
+from .units import (
+    US_PER_DAY,
+    LimitError,
+    check_int,
+    dose_from_volume,
+    volume_from_dose,
+)
+
+if TYPE_CHECKING:
+    from .controller import Controller
+    from .settings import Limits
+    from .therapy import Program
+
+# 2000-01-01 .. 2099-12-31
+_MAX_WALL_US = 36_525 * US_PER_DAY
+
+
+class Refused(Exception):
+    """An order is not possible now; the text says why and what to do. Nothing was changed."""
+
+
+class Orders:
+    """The orders to one controller; each takes the clock's time in us as ``tick`` does."""
+
+    def __init__(self, pump: "Controller") -> None:
+        self._pump = pump
+
+    def _need(self, event: int, what: str) -> None:
+        pump = self._pump
+        if not pump.modes.allows(event):
+            raise Refused(
+                "{} is not possible in mode {}".format(what, modes.MODE_NAMES[pump.modes.mode])
+            )
+
+    def _need_no_stop(self, what: str) -> None:
+        stop = self._pump.alarms.present & faults.STOP_MASK
+        if stop:
+            names = [faults.name(code) for code in range(len(faults.FAULTS)) if stop >> code & 1]
+            raise Refused(
+                "{} is not possible while {} stands; remove the cause and acknowledge".format(
+                    what, ", ".join(names)
+                )
+            )
+
+    def _need_therapy(self) -> None:
+        pump = self._pump
+        program, ledger = pump.memory.program, pump.ledger
+        if program is None:
+            raise Refused("there is no program; set one first")
+        if not ledger.known:
+            raise Refused("the content of the reservoir is not known; confirm a refill first")
+        if program.concentration_ug_per_ml != ledger.concentration_ug_per_ml:
+            raise Refused(
+                "the program is for {} ug/mL and the reservoir holds {} ug/mL; program the "
+                "concentration that was filled".format(
+                    program.concentration_ug_per_ml, ledger.concentration_ug_per_ml
+                )
+            )
+
+    def _done(self, clock_us: int) -> None:
+        self._pump.replan()
+        self._pump.tick(clock_us)
+
+    def set_program(self, clock_us: int, program: "Program") -> None:
+        """Make ``program`` the one in use; a pump that delivers goes on with it at once."""
+        pump = self._pump
+        pump.tick(clock_us)
+        memory, ledger, state = pump.memory, pump.ledger, pump.memory.state
+        program.check_against(memory.limits)
+        strength = program.concentration_ug_per_ml
+        if ledger.known and ledger.concentration_ug_per_ml != strength:
+            raise Refused(
+                "the reservoir holds {} ug/mL, the program is for {} ug/mL; refill first".format(
+                    ledger.concentration_ug_per_ml, strength
+                )
+            )
+        bound_ng = dose_from_volume(program.day_bound_nl(memory.limits), strength)
+        given_ng = pump.boluses.history.dose_ng(pump.now_us)
+        if bound_ng + given_ng > memory.limits.max_daily_dose_ng:
+            raise LimitError(
+                "the program's day of up to {} ng and the boluses of the last 24 h, {} ng, pass "
+                "max_daily_dose_ng = {}; lower the dose or wait".format(
+                    bound_ng, given_ng, memory.limits.max_daily_dose_ng
+                )
+            )
+        former_ng = pump.boluses.basal_bound_ng()
+        pump.boluses.end(INTERRUPTED)
+        memory.save_program(program)
+        state.former_bound_ng, state.former_until_us = former_ng, pump.now_us + US_PER_DAY
+        pump.gone(faults.PROGRAM_CORRUPT)
+        pump.log.add(
+            pump.now_us, events.PROGRAM_SET, program.kind, program.mean_rate(memory.limits)
+        )
+        self._configured(clock_us)
+
+    def _configured(self, clock_us: int) -> None:
+        pump = self._pump
+        pump.replan()
+        if pump.memory.program is not None and pump.ledger.known:
+            if pump.modes.mode == modes.UNCONFIGURED:
+                pump.set_mode(modes.CONFIGURED)
+            pump.look_at_content()
+        pump.tick(clock_us)
+
+    def set_limits(self, clock_us: int, limits: "Limits") -> None:
+        """Put limits in force; the program must keep within them. Only at rest."""
+        pump = self._pump
+        pump.tick(clock_us)
+        if pump.modes.mode not in (modes.UNCONFIGURED, modes.IDLE, modes.STOPPED, modes.HALTED):
+            raise Refused("limits can only be changed while the pump is stopped; stop it first")
+        if pump.memory.program is not None:
+            pump.memory.program.check_against(limits)
+        pump.memory.save_limits(limits)
+        pump.apply_limits()
+        pump.gone(faults.LIMITS_CORRUPT)
+        pump.log.add(pump.now_us, events.LIMITS_SET, 0, 0)
+        self._configured(clock_us)
+
+    def refill(
+        self,
+        clock_us: int,
+        volume_nl: int,
+        concentration_ug_per_ml: int,
+        residual_nl: "int | None" = None,
+    ) -> None:
+        """Confirm a refill of ``volume_nl`` in all; ``residual_nl`` is what was drawn off before.
+
+        A residual that differs from the account by 1 mL or 10 % raises RESERVOIR_DISCREPANCY; the
+        account starts anew all the same, since the new content is known.
+        """
+        pump = self._pump
+        pump.tick(clock_us)
+        ledger, limits = pump.ledger, pump.memory.limits
+        capacity_nl = pump.memory.calibration.capacity_nl
+        check_int("refill volume", volume_nl, limits.empty_nl + 1, capacity_nl, "nL")
+        check_int("concentration_ug_per_ml", concentration_ug_per_ml, 50, 4000, "ug/mL")
+        if residual_nl is not None:
+            check_int("residual volume", residual_nl, 0, capacity_nl, "nL")
+        changes = ledger.known and concentration_ug_per_ml != ledger.concentration_ug_per_ml
+        if changes and pump.modes.mode not in (modes.UNCONFIGURED, modes.IDLE, modes.STOPPED):
+            raise Refused(
+                "the concentration changes from {} to {} ug/mL while delivering; stop the "
+                "pump, refill, program, start".format(
+                    ledger.concentration_ug_per_ml, concentration_ug_per_ml
+                )
+            )
+        pump.boluses.end(INTERRUPTED)
+        off = residual_nl is not None and ledger.known and ledger.discrepancy(residual_nl)
+        ledger.refill(volume_nl, concentration_ug_per_ml)
+        for code in _ENDED_BY_REFILL:
+            pump.gone(code)
+        if off:
+            pump.raise_(faults.RESERVOIR_DISCREPANCY)
+        pump.content.aim_level()
+        pump.sampler.forget_level()
+        pump.log.add(pump.now_us, events.REFILLED, 0, volume_nl)
+        self._configured(clock_us)
+        if off:
+            pump.gone(faults.RESERVOIR_DISCREPANCY)
+
+    def start(self, clock_us: int) -> None:
+        """Begin the program."""
+        self._pump.tick(clock_us)
+        self._need(modes.START, "start")
+        self._need_therapy()
+        self._need_no_stop("start")
+        self._pump.set_mode(modes.START)
+        self._done(clock_us)
+
+    def stop(self, clock_us: int) -> None:
+        """Stop all delivery until started again; a running bolus ends."""
+        self._pump.tick(clock_us)
+        self._need(modes.STOP, "stop")
+        self._pump.set_mode(modes.STOP)
+        self._done(clock_us)
+
+    def suspend(self, clock_us: int) -> None:
+        """Suspend for at most two minutes, or renew a suspension; a running bolus ends."""
+        pump = self._pump
+        pump.tick(clock_us)
+        if pump.modes.mode == modes.SUSPENDED:
+            pump.renew_suspension()
+        else:
+            self._need(modes.SUSPEND, "suspend")
+            pump.set_mode(modes.SUSPEND)
+        self._done(clock_us)
+
+    def resume(self, clock_us: int) -> None:
+        """Go on after a suspension, or after a fault that is gone and acknowledged."""
+        self._pump.tick(clock_us)
+        self._need(modes.RESUME, "resume")
+        self._need_no_stop("resume")
+        if self._pump.modes.resting == modes.BASAL:
+            self._need_therapy()
+        self._pump.set_mode(modes.RESUME)
+        self._done(clock_us)
+
+    def patient_bolus(self, clock_us: int) -> int:
+        """Ask for the patient's bolus; returns a row of bolus.REFUSALS."""
+        self._pump.tick(clock_us)
+        reason = self._pump.boluses.request(PATIENT)
+        self._done(clock_us)
+        return reason
+
+    def single_bolus(self, clock_us: int, dose_ng: int, duration_s: int) -> None:
+        """Give one bolus on top of whatever runs, then go on with that."""
+        pump = self._pump
+        pump.tick(clock_us)
+        self._need_therapy()
+        limits, program = pump.memory.limits, pump.memory.program
+        assert program is not None
+        check_int("bolus dose", dose_ng, 1, limits.max_daily_dose_ng, "ng")
+        check_int("bolus duration", duration_s, 60, 14_400, "s")
+        volume_nl = volume_from_dose(dose_ng, program.concentration_ug_per_ml)
+        reason = pump.boluses.request(SINGLE, volume_nl, duration_s)
+        self._done(clock_us)
+        if reason:
+            raise Refused("the bolus is refused: {}".format(REFUSALS[reason]))
+
+    def acknowledge(self, clock_us: int, mask: int) -> int:
+        """Acknowledge the alarms of ``mask``; returns the mask of those that this changed."""
+        self._pump.tick(clock_us)
+        changed = self._pump.acknowledge(mask)
+        self._done(clock_us)
+        return changed
+
+    def pause_audio(self, clock_us: int, seconds: int) -> None:
+        """Silence the alarms for at most two minutes."""
+        pump = self._pump
+        pump.tick(clock_us)
+        check_int("audio pause", seconds, 1, 120, "s")
+        pump.alarms.pause(pump.now_us, seconds)
+        pump.log.add(pump.now_us, events.AUDIO_PAUSED, 0, seconds)
+        self._done(clock_us)
+
+    def test_alarms(self, clock_us: int) -> None:
+        """Sound every priority."""
+        self._pump.tick(clock_us)
+        self._pump.test_alarms()
+        self._done(clock_us)
+
+    def set_clock(self, clock_us: int, wall_us: int) -> None:
+        """Set the wall clock: us since 2000-01-01 00:00 local. Never changes the daily total."""
+        pump = self._pump
+        pump.tick(clock_us)
+        check_int("wall time", wall_us, 0, _MAX_WALL_US, "us since 2000")
+        now_us, calendar = pump.now_us, pump.calendar
+        shift_us = wall_us - calendar.wall_us(now_us) if calendar.known else 0
+        calendar.set_wall(now_us, wall_us, pump.modes.resting == modes.BASAL)
+        pump.log.add(now_us, events.CLOCK_SET, 0, shift_us // 1_000_000)
+        self._done(clock_us)
+
+    def service(self, clock_us: int, code: int) -> None:
+        """End a fault that is latched for service, its cause having been removed."""
+        pump = self._pump
+        pump.tick(clock_us)
+        if not faults.SERVICE_MASK >> code & 1:
+            raise Refused("{} needs no service; acknowledge it".format(faults.name(code)))
+        if code == faults.OCCLUSION_REPEATED:
+            pump.occlusion.forgive()
+        elif code == faults.RUNAWAY:
+            pump.sampler.forgive_mismatch()
+            pump.motion.runaway = False
+        pump.alarms.service(code)
+        pump.log.add(pump.now_us, events.SERVICED, code, 0)
+        self._done(clock_us)
+
+
+_ENDED_BY_REFILL = (
+    faults.RESERVOIR_UNKNOWN,
+    faults.RESERVOIR_LOW,
+    faults.EMPTY,
+    faults.FREE_FLOW,
+    faults.RESERVOIR_DISCREPANCY,
+)

@@ -1,0 +1,70 @@
+"""What follows an occlusion: stop, draw back what the line stores, wait until it is free.
+
+Drawing back keeps the stored volume from being given at once when the line opens. It never takes
+more than the line is estimated to store, and reverses the motor nowhere else.
+"""
+
+from . import events, faults, modes
+from .compat import TYPE_CHECKING
+from .dosing import MAX_BURST_STEPS
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+OCCLUSION_BITS = 1 << faults.OCCLUSION | 1 << faults.OCCLUSION_REPEATED
+
+
+class Relief:
+    """Handles the occlusions of one pump. ``left_steps`` are still to be drawn back."""
+
+    def __init__(self, pump: "Controller") -> None:
+        self._pump = pump
+        self.left_steps = 0
+        self._drawn_steps = 0
+
+    def begin(self, witness: int, pressure_pa: int) -> None:
+        """An occlusion was found: stop in the same tick, alarm, and begin to draw back."""
+        pump = self._pump
+        pump.stop_motor()
+        pump.log.add(pump.now_us, events.OCCLUSION_FOUND, witness, pressure_pa)
+        repeated = pump.occlusion.trip(pump.now_us)
+        stored_nl = pump.occlusion.stored_nl(pressure_pa)
+        self.left_steps = pump.memory.calibration.steps_in(stored_nl)
+        self._drawn_steps = pump.ledger.reversed
+        if pump.modes.allows(modes.OCCLUDED):
+            pump.set_mode(modes.OCCLUDED)
+        pump.raise_(faults.OCCLUSION)
+        if repeated:
+            pump.raise_(faults.OCCLUSION_REPEATED)
+
+    def draw_back(self) -> None:
+        """Reverse by the next burst, or be done; the motor is not busy."""
+        pump = self._pump
+        if self.left_steps > 0:
+            steps = min(self.left_steps, MAX_BURST_STEPS)
+            self.left_steps -= steps
+            pump.dosing.back_off(steps)
+            return
+        drawn_steps = pump.ledger.reversed - self._drawn_steps
+        drawn_nl = pump.memory.calibration.volume_nl(drawn_steps)
+        pump.log.add(pump.now_us, events.BACKED_OFF, 0, drawn_nl)
+        pump.occlusion.reset()
+        pump.set_mode(modes.BACKED_OFF)
+
+    def watch(self) -> None:
+        """End the condition once the line has been free for 15 s; restart if that is allowed."""
+        pump = self._pump
+        channel = pump.sampler.pressure
+        raw = channel.sensor.read()
+        if channel.faulty or not channel.valid_low <= raw <= channel.valid_high:
+            return
+        pressure_pa = pump.memory.calibration.pressure_pa(raw)
+        if not pump.occlusion.released(pump.now_us, pressure_pa):
+            return
+        pump.gone(faults.OCCLUSION)
+        only = pump.alarms.present & faults.STOP_MASK == 1 << faults.OCCLUSION
+        restarts = pump.memory.limits.restarts
+        few = pump.occlusion.recent_trips(pump.now_us) <= restarts
+        if only and few and pump.modes.mode == modes.HALTED:
+            pump.acknowledge(1 << faults.OCCLUSION)
+            pump.set_mode(modes.RESTART)
