@@ -48,6 +48,9 @@ def row(true_s: float, **values) -> tuple:
         "alarms": 0,
         "priority": 0,
         "effect_percent": 100.0,
+        "true_tip_ng": true_s * 3.4,
+        "drawn_back_nl": 0,
+        "open_nl": 0,
     }
     return tuple({**usual, **values}[name] for name, _ in record.COLUMNS)
 
@@ -212,7 +215,7 @@ def test_the_summary_holds_belief_and_truth_side_by_side(recorder):
     recorder.event(600.0, 60_000, "BOLUS_GRANTED", "patient")
     recorder.event(700.0, 70_000, "BOLUS_ENDED", "5000")
     recorder.sample(
-        row(1000.0, programmed_nl=1_000_000, counted_nl=1_000_180, true_tip_nl=900_000.0,
+        row(1000.0, programmed_nl=1_000_000, counted_nl=1_000_180, true_tip_nl=900_000.0, true_tip_ng=1_790_000.0,
             leaked_nl=50_000.0, remaining_nl=3_000_000, true_remaining_nl=3_100_000.0)
     )  # fmt: skip
     recorder.finish("complete")
@@ -220,11 +223,11 @@ def test_the_summary_holds_belief_and_truth_side_by_side(recorder):
     facts = json.loads((recorder.run_dir / "summary.json").read_text(encoding="utf-8"))
     assert facts["programmed"] == {"nl": 1_000_000, "ug": 2000.0}
     assert facts["counted"] == {"nl": 1_000_180, "ug": 2000.36}
-    assert facts["delivered"] == {"nl": 900_000.0, "ug": 1800.0}
+    assert facts["delivered"] == {"nl": 900_000.0, "ug": 1790.0}
     assert facts["error_quanta"] == 2.0
     assert facts["resets"] == [{"true_s": 500.0, "cause": "watchdog"}]
     assert [b["what"] for b in facts["boluses"]] == ["granted", "ended"]
-    for words in ("1,000,180 nL = 2,000.36 ug", "900,000 nL = 1,800.00 ug", "3.1000 mL",
+    for words in ("1,000,180 nL = 2,000.36 ug", "900,000 nL = 1,790.00 ug", "3.1000 mL",
                   "+2.00 quanta", "2026-06-23", "leaked", "watchdog"):  # fmt: skip
         assert words in text
     assert text == (recorder.run_dir / "summary.txt").read_text(encoding="utf-8")

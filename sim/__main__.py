@@ -160,7 +160,7 @@ def _report(run_dir: Path, csv: bool, draw: bool) -> None:
         # matplotlib takes half a second to load; other commands do without it.
         from sim.picture import picture
 
-        picture(run_dir)
+        click.echo(f"\nPicture: {picture(run_dir)}")
     click.echo(f"Run directory: {run_dir}")
 
 

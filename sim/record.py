@@ -24,7 +24,8 @@ LOG = "events.log"
 SCENARIO = "scenario.toml"
 Status = Literal["complete", "interrupted", "failed"]
 
-# A row of ``sample``, in this order, with SQLite's type. counted_nl is net of reverse steps;
+# A row of ``sample``, in this order, with SQLite's type. counted_nl is net of reverse steps, of
+# which drawn_back_nl is the sum; open_nl is what power losses have left open above counted_nl;
 # alarms is a mask of the faults present, by code; pressure_pa is None without a valid reading.
 COLUMNS = (
     ("true_s", "REAL"),
@@ -44,16 +45,22 @@ COLUMNS = (
     ("alarms", "INTEGER"),
     ("priority", "INTEGER"),
     ("effect_percent", "REAL"),
+    ("true_tip_ng", "REAL"),
+    ("drawn_back_nl", "INTEGER"),
+    ("open_nl", "INTEGER"),
 )
 _COMMIT_EVERY_S = 1.0
 _BATCH_ROWS = 5000
 
 
 class Event(NamedTuple):
-    """Something that happened: true time, the pump's own stamp in 10 ms, name, detail."""
+    """Something that happened: true time, the pump's own stamp in 10 ms, name, detail.
+
+    What is not of the pump's own log has no stamp.
+    """
 
     true_s: float
-    pump_cs: int
+    pump_cs: int | None
     name: str
     detail: str
 
@@ -97,12 +104,13 @@ class Recorder:
         else:
             self.commit_if_due()
 
-    def event(self, true_s: float, pump_cs: int, name: str, detail: str = "") -> None:
+    def event(self, true_s: float, pump_cs: int | None, name: str, detail: str = "") -> None:
         """Keep one event; ``pump_cs`` is the pump's stamp in units of 10 ms."""
+        stamp = "" if pump_cs is None else f"{pump_cs / 100:.2f}"
         # A line of the log is an event, whatever the detail holds.
         detail = "".join(c if c.isprintable() else " " for c in detail)
         self._events.append(Event(true_s, pump_cs, name, detail))
-        self._log.write(f"{clock(true_s)}  {pump_cs / 100:>13.2f}  {name:<16}  {detail}".rstrip())
+        self._log.write(f"{clock(true_s)}  {stamp:>13}  {name:<16}  {detail}".rstrip())
         self._log.write("\n")
         self._log.flush()
         self.commit_if_due()

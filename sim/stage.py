@@ -44,6 +44,7 @@ class Stage:
         self._recorder = recorder
         self._waiting = [e for e in scenario.events if e.when is not None]
         self._counted_before_nl = 0
+        self._drawn_before_nl = 0
         seconds = (scenario.start - _EPOCH).total_seconds()
         self._wall_start_us = round(seconds * US_PER_S)
         compliance = scenario.rig.calibrated_compliance_ul_per_kpa
@@ -102,7 +103,7 @@ class Stage:
     def note(self, name: str, detail: str = "") -> None:
         """Record something that is not of the pump's own log."""
         if self._recorder is not None:
-            self._recorder.event(self.rig.now_us / 1e6, -1, name, detail)
+            self._recorder.event(self.rig.now_us / 1e6, None, name, detail)
 
     def _hear(self, stamp_cs: int, event: int, subject: int, value: int) -> None:
         name, detail = describe(event, subject, value)
@@ -151,9 +152,11 @@ class Stage:
         concentration = self.scenario.drug.concentration_ug_per_ml
         rig.plant.refill(fill_nl / 1e6, concentration)
         counted_nl = rig.pump.ledger.settled_nl
+        drawn_back_nl = self._volume_nl(rig.pump.ledger.reversed)
         residual_nl = min(drawn_nl if residual_nl is None else residual_nl, 20_000_000)
         rig.order(rig.orders.refill, fill_nl, concentration, residual_nl)
         self._counted_before_nl += counted_nl
+        self._drawn_before_nl += drawn_back_nl
 
     def set_clock(self, shift_s: int) -> None:
         """Set the pump's clock to local time plus ``shift_s``."""
@@ -176,6 +179,9 @@ class Stage:
     def counted_nl(self) -> int:
         """Volume that the pump's account has counted so far, net, over all refills."""
         return self._counted_before_nl + self.rig.pump.ledger.settled_nl
+
+    def _volume_nl(self, steps: int) -> int:
+        return self.rig.pump.memory.calibration.volume_nl(steps)
 
     def row(self) -> tuple[Any, ...]:
         """A row of record.COLUMNS at the present."""
@@ -202,6 +208,9 @@ class Stage:
             pump.alarms.present,
             pump.alarms.signal(pump.now_us)[0],
             self._patient.effect_percent,
+            plant.tip_ng,
+            self._drawn_before_nl + self._volume_nl(pump.ledger.reversed),
+            self._volume_nl(pump.ledger.unsure),
         )
 
     def facts(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a run came to, from its directory alone: as JSON for programs, as text for people.
 
-What the pump believes stands beside what is true. Doses in ug are volumes times the concentration.
+What the pump believes stands beside what is true. The pump's doses in ug are volumes times the
+concentration; the true one is what came out of the catheter, whatever it held before.
 """
 
 import io
@@ -44,9 +45,12 @@ def summarise(run: Run) -> dict[str, Any]:
         "mode": last.get("mode"),
         "programmed": amount(last.get("programmed_nl")),
         "counted": amount(last.get("counted_nl")),
-        "delivered": amount(last.get("true_tip_nl")),
+        "delivered": _true_amount(last),
+        "drawn_back": amount(last.get("drawn_back_nl")),
+        "open": amount(last.get("open_nl")),
         "leaked": amount(last.get("leaked_nl")),
         "error_quanta": _error_quanta(last, meta),
+        "quantum_pl": meta.get("quantum_pl"),
         "remaining_nl": {
             "ledger": last.get("remaining_nl"),
             "true": last.get("true_remaining_nl"),
@@ -110,8 +114,16 @@ def _error_quanta(last: dict[str, Any], meta: dict[str, Any]) -> float | None:
     quantum_pl = meta.get("quantum_pl")
     if not quantum_pl or not last:
         return None
-    error: float = (last["counted_nl"] - last["programmed_nl"]) * 1000 / quantum_pl
+    # What was drawn back had been delivered as programmed, into a blocked line.
+    counted_nl = last["counted_nl"] + last["drawn_back_nl"]
+    error: float = (counted_nl - last["programmed_nl"]) * 1000 / quantum_pl
     return round(error, 2)
+
+
+def _true_amount(last: dict[str, Any]) -> dict[str, float | None]:
+    if not last:
+        return {"nl": None, "ug": None}
+    return {"nl": round(last["true_tip_nl"], 1), "ug": round(last["true_tip_ng"] / 1000, 4)}
 
 
 def render(facts: dict[str, Any]) -> str:
@@ -125,12 +137,14 @@ def render(facts: dict[str, Any]) -> str:
     if facts["mode"] is None:
         console.print("No sample was recorded.")
     else:
+        console.print()
         console.print(_delivery(facts))
     for title, rows, heads in (
         ("Alarms", _alarm_rows(facts), ("alarm", "priority", "first", "end", "count")),
         ("Boluses", _bolus_rows(facts), ("time", "decision", "detail")),
         ("Resets", _reset_rows(facts), ("time", "cause")),
     ):
+        console.print()
         if not rows:
             console.print(f"{title}: none")
             continue
@@ -160,8 +174,14 @@ def _delivery(facts: dict[str, Any]) -> Table:
     table.add_row("delivered", dose("counted"), dose("delivered"))
     if facts["leaked"]["nl"]:
         table.add_row("leaked", "", dose("leaked"))
+    if facts["drawn_back"]["nl"]:
+        table.add_row("drawn back", dose("drawn_back"), "")
+    if facts["open"]["nl"]:
+        table.add_row("open after power loss", f"up to {dose('open')} more", "")
     if facts["error_quanta"] is not None:
-        table.add_row("counted less programmed", f"{facts['error_quanta']:+.2f} quanta", "")
+        quantum_nl = facts["quantum_pl"] / 1000
+        error = f"{facts['error_quanta']:+.2f} quanta of {quantum_nl:.1f} nL"
+        table.add_row("error of delivery", error, "")
     table.add_row("remaining", millilitres("ledger"), millilitres("true"))
     table.add_row("mode", facts["mode"], "")
     if facts["effect_percent"] is not None:

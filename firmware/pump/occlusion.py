@@ -43,7 +43,8 @@ class OcclusionWatch:
         self._lift_mpa = calibration.step_pl * 250_000 // calibration.compliance_nl_per_kpa
         self._lift_mpa //= 1000
         self._compliance_nl_per_kpa = calibration.compliance_nl_per_kpa
-        self._floor_mpa = -1
+        self._floor_mpa = 0
+        self._base_pa = 0  # pressure when the floor last lay on it: what the line was free at
         self._started = False
         self._above = 0
         self._low_since_us = -1
@@ -52,6 +53,7 @@ class OcclusionWatch:
     def reset(self) -> None:
         """Forget the trend: the line was relieved, or delivery starts anew."""
         self._started = False
+        self._base_pa = 0
         self._above = 0
         self._low_since_us = -1
 
@@ -66,6 +68,7 @@ class OcclusionWatch:
         if pressure_mpa < floor_mpa or not self._started:
             self._started = True
             floor_mpa = pressure_mpa
+            self._base_pa = pressure_pa
         self._floor_mpa = floor_mpa
         if pressure_mpa - floor_mpa <= self._rise_mpa:
             self._above = 0
@@ -74,12 +77,13 @@ class OcclusionWatch:
         return TREND if self._above >= CONFIRM_LOOKS else 0
 
     def stored_nl(self, pressure_pa: int) -> int:
-        """Volume that the line holds above its floor, in nL: the most that may be drawn back.
+        """Volume in nL that the line stores above the pressure at which it was last free."""
+        return max(0, pressure_pa - self.free_pa) * self._compliance_nl_per_kpa // 1000
 
-        The floor has crept up on the pressure, so this is less than what is stored.
-        """
-        floor_pa = self._floor_mpa // 1000 if self._started else 0
-        return max(0, pressure_pa - max(0, floor_pa)) * self._compliance_nl_per_kpa // 1000
+    @property
+    def free_pa(self) -> int:
+        """Pressure at which the line was last free; drawing back ends there at the latest."""
+        return max(0, self._base_pa)
 
     def trip(self, now_us: int) -> bool:
         """Note a detection; True if it is the third within ten minutes (F07)."""

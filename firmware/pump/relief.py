@@ -40,6 +40,9 @@ class Relief:
     def draw_back(self) -> None:
         """Reverse by the next burst, or be done; the motor is not busy."""
         pump = self._pump
+        pressure_pa = self._pressure_pa()
+        if pressure_pa is not None and pressure_pa <= pump.occlusion.free_pa:
+            self.left_steps = 0  # the line is stiffer than its calibration says
         if self.left_steps > 0:
             steps = min(self.left_steps, MAX_BURST_STEPS)
             self.left_steps -= steps
@@ -51,15 +54,18 @@ class Relief:
         pump.occlusion.reset()
         pump.set_mode(modes.BACKED_OFF)
 
+    def _pressure_pa(self) -> "int | None":
+        channel = self._pump.sampler.pressure
+        raw = channel.sensor.read()
+        if channel.faulty or not channel.valid_low <= raw <= channel.valid_high:
+            return None
+        return self._pump.memory.calibration.pressure_pa(raw)
+
     def watch(self) -> None:
         """End the condition once the line has been free for 15 s; restart if that is allowed."""
         pump = self._pump
-        channel = pump.sampler.pressure
-        raw = channel.sensor.read()
-        if channel.faulty or not channel.valid_low <= raw <= channel.valid_high:
-            return
-        pressure_pa = pump.memory.calibration.pressure_pa(raw)
-        if not pump.occlusion.released(pump.now_us, pressure_pa):
+        pressure_pa = self._pressure_pa()
+        if pressure_pa is None or not pump.occlusion.released(pump.now_us, pressure_pa):
             return
         pump.gone(faults.OCCLUSION)
         only = pump.alarms.present & faults.STOP_MASK == 1 << faults.OCCLUSION
