@@ -35,12 +35,12 @@ TONE_HZ = const(440)
 class Alarms:
     """The set of alarms, as bit masks over the fault table."""
 
-    def __init__(self, latched: int = 0) -> None:
-        """``latched``: what was present before a restart; whether it holds is found anew."""
+    def __init__(self, latched: int = 0, first_stop: int = -1) -> None:
+        """What was present before a restart; whether it still holds is found anew."""
         self.active = 0  # condition holds
         self.latched = latched  # raised and not acknowledged
         self.acked = 0  # acknowledged while the condition holds
-        self.first_stop = -1  # code of the first fault that stopped the pump
+        self.first_stop = first_stop  # code of the first fault that stopped the pump
         self._paused_until_us = 0
         self._paused_priority = NONE
 

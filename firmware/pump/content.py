@@ -44,9 +44,9 @@ class ContentWatch:
         level, ledger = self._level, self._ledger
         if level is not None and ledger.known:
             calibration = self._memory.calibration
-            left_nl = ledger.fill_nl - ledger.settled_nl
-            level.low = calibration.level_raw(left_nl - self._memory.limits.free_flow_nl)
-            level.high = calibration.level_raw(left_nl + DISCREPANCY_NL)
+            least_nl = ledger.remaining_nl - self._memory.limits.free_flow_nl
+            level.low = calibration.level_raw(least_nl)
+            level.high = calibration.level_raw(ledger.most_remaining_nl + DISCREPANCY_NL)
 
     @property
     def worst_day_nl(self) -> int:

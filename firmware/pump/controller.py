@@ -10,6 +10,7 @@ power loss; the time without power counts as none, which errs on the safe side f
 
 from . import events, faults, modes, selftest
 from .alarms import Alarms
+from .alarmtest import TEST_MASK, AlarmTest
 from .bolus import COMPLETE, INTERRUPTED, PATIENT, POWER_LOST
 from .calendar import Calendar
 from .compat import TYPE_CHECKING, const
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
 
 # F09: a suspension ends by itself.
 SUSPEND_US = const(120_000_000)
-ALARM_TEST_US = const(6_000_000)
 _BACK_OFF_TICK_US = const(100_000)
 _RELEASE_TICK_US = const(1_000_000)
 _RETRY_US = const(10_000)
+# A pump at rest has no steps to save with; a quarter of an hour is what a reset may hide of it.
+_STOPPED_SAVE_US = const(900_000_000)
 # Lockout after a start that knows nothing of the time before it.
 _UNKNOWN_LOCKOUT_S = const(3_600)
 
@@ -47,7 +49,6 @@ _PROGRAM_FAULTS = (
     faults.CALIBRATION_CORRUPT,
     faults.RATE_MISMATCH,
 )
-_TEST_CODES = (faults.ALARM_TEST_HIGH, faults.ALARM_TEST_MEDIUM, faults.ALARM_TEST_LOW)
 
 
 class Controller:
@@ -67,16 +68,18 @@ class Controller:
         self.modes = modes.ModeMachine(state.resting)
         self.calendar = Calendar()
         self.schedule = Schedule(self.memory, self.calendar)
-        self.alarms = Alarms(state.latched)
+        self.alarms = Alarms(state.latched & ~TEST_MASK, state.first_stop)
+        self.window = state.window
         self.boluses = Boluses(self)
         self._make_workers()
         self.relief = Relief(self)
+        self.alarm_test = AlarmTest(self)
         self._slow_due_us = self.now_us
         self._rates_due_us = NEVER_US
         self._selftest_us = self.now_us + selftest.SETTLE_US
         self._suspend_until_us = NEVER_US
-        self._test_until_us = NEVER_US
         self._save_due = False
+        self._saved_us = self.now_us
         self._signal = (-1, False)
         self.modes.handle(modes.POWER_ON)
         self._boot(cause)
@@ -104,9 +107,11 @@ class Controller:
         for code in self.memory.found:
             self.raise_(code)
         self.alarms.gone(faults.MEMORY_DEGRADED)
+        if self.alarms.present & 1 << faults.OCCLUSION:
+            self.raise_(faults.OCCLUSION)  # until the line is seen to be free
         if not self.memory.state_known:
             self.boluses.history.begin_lockout(now_us, _UNKNOWN_LOCKOUT_S)
-        elif self.modes.resting == modes.BASAL:
+        elif self.modes.resting == modes.BASAL or state.interrupted_kind >= 0:
             self.raise_(faults.POWER_LOST)
             self.alarms.gone(faults.POWER_LOST)
         if state.interrupted_kind >= 0:
@@ -116,8 +121,6 @@ class Controller:
         if self.stoppage.since_us:
             self.stoppage.begin(now_us)
         self.look_at_content()
-
-    # -- the tick -------------------------------------------------------------------------------
 
     def tick(self, clock_us: int) -> int:
         """Do what is due at ``clock_us`` (monotonic); return when to be called next."""
@@ -152,11 +155,14 @@ class Controller:
         moved = self.motion.look()
         if moved:
             self.ledger.forward += moved
+            self.window.add(self.now_us, moved)
         return moved
 
     def _watch_flow(self, now_us: int, moved: int) -> None:
         """Faults that flow can show."""
-        motion = self.motion
+        motion, guard_ = self.motion, self.guard
+        was = guard_.over, guard_.under
+        guard_.look(now_us, moved)
         pressure = self.sampler.pressure
         raw = self.hal.pressure.read()
         if not pressure.faulty and pressure.valid_low <= raw <= pressure.valid_high:
@@ -166,9 +172,6 @@ class Controller:
                 self.relief.begin(witness, pressure_pa)
                 self._slow_due_us = now_us
                 return
-        guard_ = self.guard
-        was = guard_.over, guard_.under
-        guard_.look(now_us, moved)
         if (
             motion.stalled != bool(self.alarms.active & 1 << faults.MOTOR_STALL)
             or motion.runaway
@@ -196,8 +199,6 @@ class Controller:
             settled = mode == self.modes.mode
         self._plan(now_us)
         self._show(now_us)
-
-    # -- faults ---------------------------------------------------------------------------------
 
     def raise_(self, code: int) -> None:
         """The condition of a fault holds; logged and saved if that is new."""
@@ -238,8 +239,6 @@ class Controller:
         for code in (faults.RESERVOIR_LOW, faults.EMPTY):
             if found >> code & 1:
                 self.raise_(code)
-
-    # -- mode -----------------------------------------------------------------------------------
 
     def set_mode(self, event: int) -> None:
         """Apply a mode event; a change is logged and saved. ModeError if it is not allowed."""
@@ -282,11 +281,8 @@ class Controller:
             self.relief.draw_back()
         elif self.alarms.active & 1 << faults.OCCLUSION:
             self.relief.watch()
-        if now_us >= self._test_until_us:
-            self._test_until_us = NEVER_US
-            for code in _TEST_CODES:
-                self.gone(code)
-                self.alarms.acknowledge(1 << code)
+        if now_us >= self.alarm_test.due_us:
+            self.alarm_test.advance()
 
     def _take_presses(self) -> None:
         presses, self.sampler.presses = self.sampler.presses, 0
@@ -301,8 +297,13 @@ class Controller:
             return
         self.content.aim_level()
         self.set_mode(modes.SELFTEST_PASSED)
+        self.configured()
 
-    # -- program --------------------------------------------------------------------------------
+    def configured(self) -> None:
+        """Leave UNCONFIGURED once there are a program and a known content."""
+        known = self.memory.program is not None and self.ledger.known
+        if known and self.modes.mode == modes.UNCONFIGURED:
+            self.set_mode(modes.CONFIGURED)
 
     def _look_up_program(self, now_us: int) -> None:
         self.schedule.look_up(now_us)
@@ -337,24 +338,30 @@ class Controller:
             if self.dosing.rate_nl_per_day == 0:
                 self.occlusion.reset()
             self.dosing.set_rate(now_us, rate)
+            # What a faster rate had charged is given back.
+            self.ledger.charge(0, rate)
+            self._save_due = True
             self.guard.set_rate(now_us, rate, self.schedule.day_nl)
 
     def stop_motor(self) -> None:
         """No further step; what was emitted is counted, what was charged is given back."""
         now_us = self.now_us
         self.dosing.halt(now_us)
-        self._inputs()
+        self.guard.look(now_us, self._inputs())
         self.ledger.settle()
         self.guard.set_rate(now_us, 0, self.schedule.day_nl)
         self._save_due = True
-
-    # -- ledger ---------------------------------------------------------------------------------
 
     def _charge(self, steps: int) -> int:
         """Charge an allowance; returns the steps that may be emitted."""
         self.schedule.check_seals()
         if self.schedule.wrong:
             self._raise_wrong()
+            self._slow_due_us = self.now_us
+            return 0
+        strength = self.ledger.concentration_ug_per_ml
+        if self.window.over(self.now_us, self.memory.limits, strength):
+            self.raise_(faults.OVER_DELIVERY)
             self._slow_due_us = self.now_us
             return 0
         self.ledger.charge(steps, self.dosing.rate_nl_per_day)
@@ -371,10 +378,10 @@ class Controller:
         state = self.memory.state
         state.pump_us = self.now_us
         state.latched = self.alarms.present
+        state.first_stop = self.alarms.first_stop
+        self._saved_us = self.now_us
         self.memory.save_state(self.boluses.running)
         self._save_due = False
-
-    # -- outputs --------------------------------------------------------------------------------
 
     def acknowledge(self, mask: int) -> int:
         """Acknowledge the alarms of a mask; returns those that this changed. Logged."""
@@ -386,20 +393,12 @@ class Controller:
             self._save_due = True
         if changed & (1 << faults.OVER_DELIVERY | 1 << faults.UNDER_DELIVERY):
             self.guard.rebase(self.now_us)
-            self.guard.set_rate(self.now_us, self.dosing.rate_nl_per_day, self.schedule.day_nl)
         return changed
 
     def replan(self) -> None:
         """Look at everything anew in the next tick: an order has changed something."""
         self._rates_due_us = self._slow_due_us = self.now_us
         self._save_due = True
-
-    def test_alarms(self) -> None:
-        """Sound every priority for a few seconds each."""
-        self.log.add(self.now_us, events.ALARM_TEST, 0, 0)
-        for code in _TEST_CODES:
-            self.raise_(code)
-        self._test_until_us = self.now_us + ALARM_TEST_US
 
     def _watch_stoppage(self, now_us: int) -> None:
         stoppage = self.stoppage
@@ -410,13 +409,15 @@ class Controller:
         elif self.modes.mode > modes.UNCONFIGURED and not stoppage.since_us:
             stoppage.begin(now_us)
             self._save_due = True
+        elif now_us - self._saved_us >= _STOPPED_SAVE_US:
+            self._save_due = True  # or resets would hide how long it has been stopped
         self._set(faults.STOPPED, stoppage.reminds(now_us))
         self._set(faults.STOPPED_LONG, stoppage.alarms(now_us, self.schedule.day_nl))
 
     def _plan(self, now_us: int) -> None:
         """When the next thing but a step is due."""
         mode = self.modes.mode
-        due_us = min(self._rates_due_us, self._suspend_until_us, self._test_until_us)
+        due_us = min(self._rates_due_us, self._suspend_until_us, self.alarm_test.due_us)
         if mode == modes.SELFTEST:
             due_us = min(due_us, self._selftest_us)
         elif mode == modes.BACKOFF:
@@ -424,6 +425,8 @@ class Controller:
         elif self.alarms.active & 1 << faults.OCCLUSION:
             due_us = min(due_us, now_us + _RELEASE_TICK_US)
         schedule = self.schedule
+        if self.stoppage.since_us:
+            due_us = min(due_us, max(self._saved_us, now_us) + _STOPPED_SAVE_US)
         stop_us = self.stoppage.next_us(now_us, schedule.rate_nl_per_day, schedule.day_nl)
         if stop_us:
             due_us = min(due_us, stop_us)

@@ -39,22 +39,35 @@ class Dosing:
         self._period_us = 0
         self._period_rest = 0
         self._run_steps = 1
+        self._ordered = 0  # what the stepper will have emitted once it is not busy
 
     def set_rate(self, now_us: int, rate_nl_per_day: int, priming: bool = False) -> None:
         """Deliver at ``rate_nl_per_day`` (not negative) from ``now_us`` on.
 
-        At rate 0 the part of a step that is owed is kept for the next rate.
+        A burst that still runs was planned at the former rate: what is left of it is taken back.
+        At rate 0 the part of a step that is owed is kept for the next rate, whole steps are not.
         """
         self._phase = self._phase_at(now_us)
+        self._take_back()
         self.rate_nl_per_day = rate_nl_per_day
         if rate_nl_per_day == 0:
             self.due_us = NEVER_US
+            if self._phase >= self._step_units:
+                missed, self._phase = divmod(self._phase, self._step_units)
+                self.dropped_steps += missed
             return
         self._period_us, self._period_rest = divmod(self._step_units, rate_nl_per_day)
         self._run_steps = max(1, MAX_BURST_US // max(1, self._period_us))
         if not priming:
             self._run_steps = min(self._run_steps, MAX_BURST_STEPS)
         self._aim(now_us)
+
+    def _take_back(self) -> None:
+        stepper = self._stepper
+        if stepper.emitted() < self._ordered:
+            stepper.abort()
+            self._phase += (self._ordered - stepper.emitted()) * self._step_units
+            self._ordered = 0
 
     def _phase_at(self, now_us: int) -> int:
         """Units programmed by ``now_us`` since the last step that was taken."""
@@ -74,12 +87,12 @@ class Dosing:
         self._overshoot = wait_us * self.rate_nl_per_day - missing
 
     def take(self, now_us: int) -> int:
-        """Take the steps of the next burst off what is due; 0 if none is due yet.
+        """Take the steps of the next burst off what is due; 0 if none is, or one still runs.
 
         The caller charges them to the ledger and then calls ``emit``.
         """
         due_us = self.due_us
-        if now_us < due_us:
+        if now_us < due_us or self._stepper.busy():
             return 0
         overshoot, rate = self._overshoot, self.rate_nl_per_day
         period_us, rest, run_steps = self._period_us, self._period_rest, self._run_steps
@@ -105,6 +118,7 @@ class Dosing:
         """Emit steps that were taken, as one burst; nothing for 0."""
         if steps:
             run = self._run_steps > 1
+            self._ordered = self._stepper.emitted() + steps
             self._stepper.burst(steps, self._period_us if run else CATCH_UP_INTERVAL_US)
 
     def back_off(self, steps: int) -> None:

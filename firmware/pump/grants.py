@@ -104,6 +104,9 @@ class Boluses:
         dose_ng = dose_from_volume(volume_nl, program.concentration_ug_per_ml)
         if self.basal_bound_ng() + history.dose_ng(now_us) + dose_ng > limits.max_daily_dose_ng:
             return DAILY_DOSE
+        changed = now_us < pump.memory.state.former_until_us and not pump.memory.state.former_flat
+        if changed and not pump.window.fits(now_us, program, limits, pump.calendar, volume_nl):
+            return DAILY_DOSE
         basal = pump.schedule.rate_nl_per_day if mode == modes.BASAL else 0
         if basal >= limits.max_rate_nl_per_day:
             return RATE

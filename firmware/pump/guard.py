@@ -74,11 +74,12 @@ class Guard:
     def __init__(self, step_pl: int) -> None:
         # Units of one step: nL/day times ms.
         self._step_units = step_pl * 86_400
+        self._rate = 0
+        self._day_units = 0
         self.rebase(0)
 
     def rebase(self, now_us: int) -> None:
-        """Start anew: what was wrong up to now has been dealt with."""
-        self._rate = 0
+        """Start anew at the same rate: what was wrong up to now has been dealt with."""
         self._mark_ms = now_us // 1000
         self._balance = 0  # counted minus programmed, in units
         self._over_since_ms = -1
@@ -86,7 +87,6 @@ class Guard:
         self._still_balance = 0
         self._worst = 0
         self._steady = 0
-        self._day_units = 0
         self.over = False
         self.under = False
 

@@ -47,10 +47,11 @@ class Record:
         """(MISSING, GOOD, DEGRADED: one slot unreadable, CORRUPT: both; the newest good data)."""
         best = -1
         data = b""
-        bad = 0
+        bad = missing = 0
         for index in (0, 1):
             raw = self._store.read(self._slots[index])
             if raw is None:
+                missing += 1
                 continue
             found = _open(raw)
             if found is None:
@@ -60,7 +61,8 @@ class Record:
         if best < 0:
             return (CORRUPT if bad else MISSING), b""
         self._sequence = best
-        return (DEGRADED if bad else GOOD), data
+        lost = missing and best > 1  # both slots had been written
+        return (DEGRADED if bad or lost else GOOD), data
 
     def save(self, data: bytes) -> None:
         """Write ``data`` to the older slot; on return it is stored."""
@@ -120,16 +122,17 @@ def decode_entry(raw: bytes) -> "tuple[int, int, int, int, int]":
 def first_break(entries: "Iterator[bytes]") -> int:
     """Place of the first entry that does not follow from the one before it; -1 if all do.
 
-    The oldest entry kept has nothing to be checked against but its own length.
+    Where older entries were dropped, the oldest kept has nothing to be checked against.
     """
-    link = b""
+    link = b"\0" * _CHAIN
     expected = 0
     for place, raw in enumerate(entries):
         if len(raw) != ENTRY_SIZE:
             return place
         body = raw[:-_CHAIN]
         sequence = struct.unpack("<I", raw[:4])[0]
-        if place and (sequence != expected or _chain(link, body) != raw[-_CHAIN:]):
+        known = place or not sequence  # what came before it
+        if known and (sequence != expected or _chain(link, body) != raw[-_CHAIN:]):
             return place
         link = raw[-_CHAIN:]
         expected = sequence + 1

@@ -111,10 +111,12 @@ class ModeMachine:
 
     def allows(self, event: int) -> bool:
         """True if the table names ``event`` for the present mode."""
-        return _NEXT[self.mode][event] is not None
+        return 0 <= event < len(EVENT_NAMES) and _NEXT[self.mode][event] is not None
 
     def handle(self, event: int) -> int:
         """Apply an event and return the new mode; ModeError if the table does not name it."""
+        if not 0 <= event < len(EVENT_NAMES):
+            raise ModeError("there is no event {}".format(event))
         target = _NEXT[self.mode][event]
         if target is None:
             raise ModeError(

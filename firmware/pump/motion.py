@@ -73,23 +73,29 @@ class MotionWitness:
                 self._followed += new
                 if self._followed >= RECOVERED_STEPS:
                     self.stalled = False
+                    # Below the threshold and part of this stall: else noise makes it another one.
+                    self._book(slip)
         elif not self._suspect:
             self._suspect = True
         else:
             self._suspect = False
-            self._slip += slip
+            self._book(slip)
             if slip > 0:
                 self.stalled = True
                 self._followed = 0
-                self.lost_steps += slip
-            else:
+            elif self._slip <= -LOST_STEPS:
                 self.runaway = True
+            # Else an encoder that stuck moves again, and shows that less was lost than it seemed.
         moved = self._pulses - self._slip
         if moved <= self._moved:
             return 0
         new = moved - self._moved
         self._moved = moved
         return new
+
+    def _book(self, slip: int) -> None:
+        self._slip += slip
+        self.lost_steps += slip
 
     def look_back(self) -> int:
         """Reverse steps pulsed since the last look; the encoder's origin starts anew after."""

@@ -8,9 +8,10 @@ Trend
     line the pressure stays within the swing of posture, check valve, drift and noise. So a floor
     follows the pressure down at once and up by a quarter of what a blocked line would show. The
     line is blocked when the pressure stands above the floor by more than ``rise_pa``, at
-    CONFIRM_LOOKS looks in a row. As the floor never passes the pressure, an open line whose
-    pressure swings by less than ``rise_pa`` can never raise a false alarm, however long it runs;
-    a blocked one raises it after rise_pa * compliance * 4/3 of volume.
+    CONFIRM_LOOKS looks in a row that saw motion, as orders make looks of their own. As the floor
+    never passes the pressure, an open line whose pressure swings by less than ``rise_pa`` can
+    never raise a false alarm, however long it runs; a blocked one raises it after
+    rise_pa * compliance * 4/3 of volume.
 Missing motion
     A rotor that does not follow its pulses while the pressure is above half the limit is blocked
     rather than stalled.
@@ -49,6 +50,8 @@ class OcclusionWatch:
         self._above = 0
         self._low_since_us = -1
         self._trips: "list[int]" = []
+        self._restarts = limits.restarts
+        self._restarted: "list[int]" = []
 
     def reset(self) -> None:
         """Forget the trend: the line was relieved, or delivery starts anew."""
@@ -72,8 +75,8 @@ class OcclusionWatch:
         self._floor_mpa = floor_mpa
         if pressure_mpa - floor_mpa <= self._rise_mpa:
             self._above = 0
-            return 0
-        self._above += 1
+        elif moved_steps:
+            self._above += 1
         return TREND if self._above >= CONFIRM_LOOKS else 0
 
     def stored_nl(self, pressure_pa: int) -> int:
@@ -92,9 +95,13 @@ class OcclusionWatch:
         self._low_since_us = -1
         return len(self._trips) >= REPEATS
 
-    def recent_trips(self, now_us: int) -> int:
-        """Detections within the last ten minutes."""
-        return len([t for t in self._trips if now_us - t < RESTART_WINDOW_US])
+    def may_restart(self, now_us: int) -> bool:
+        """True if the limit allows one more restart within ten minutes (F06); it counts then."""
+        self._restarted = [t for t in self._restarted if now_us - t < RESTART_WINDOW_US]
+        if len(self._restarted) >= self._restarts:
+            return False
+        self._restarted.append(now_us)
+        return True
 
     def forgive(self) -> None:
         """Forget the detections (service)."""

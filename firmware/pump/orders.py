@@ -8,6 +8,7 @@ Who may give which order, and how it is confirmed, is not decided here.
 from . import events, faults, modes
 from .bolus import INTERRUPTED, PATIENT, REFUSALS, SINGLE
 from .compat import TYPE_CHECKING
+from .therapy import KIND_PROFILE
 from .units import (
     US_PER_DAY,
     LimitError,
@@ -70,6 +71,7 @@ class Orders:
     def _done(self, clock_us: int) -> None:
         self._pump.replan()
         self._pump.tick(clock_us)
+        self._pump.save()  # in both slots now: one that fails later cannot undo the order
 
     def set_program(self, clock_us: int, program: "Program") -> None:
         """Make ``program`` the one in use; a pump that delivers goes on with it at once."""
@@ -93,10 +95,22 @@ class Orders:
                     bound_ng, given_ng, memory.limits.max_daily_dose_ng
                 )
             )
+        flat = program.kind != KIND_PROFILE and state.former_flat_at(pump.now_us)
+        if memory.program is not None:
+            flat = flat and memory.program.kind != KIND_PROFILE
+        if not flat and not pump.window.fits(pump.now_us, program, memory.limits, pump.calendar):
+            raise LimitError(
+                "the program, after what the last 24 h have delivered, would pass "
+                "max_daily_dose_ng = {}; lower the dose or wait".format(
+                    memory.limits.max_daily_dose_ng
+                )
+            )
         former_ng = pump.boluses.basal_bound_ng()
         pump.boluses.end(INTERRUPTED)
-        memory.save_program(program)
         state.former_bound_ng, state.former_until_us = former_ng, pump.now_us + US_PER_DAY
+        state.former_flat = flat
+        pump.save()  # a power cut must not leave the new program without the old one's bound
+        memory.save_program(program)
         pump.gone(faults.PROGRAM_CORRUPT)
         pump.log.add(
             pump.now_us, events.PROGRAM_SET, program.kind, program.mean_rate(memory.limits)
@@ -106,11 +120,11 @@ class Orders:
     def _configured(self, clock_us: int) -> None:
         pump = self._pump
         pump.replan()
-        if pump.memory.program is not None and pump.ledger.known:
-            if pump.modes.mode == modes.UNCONFIGURED:
-                pump.set_mode(modes.CONFIGURED)
+        pump.configured()
+        if pump.ledger.known:
             pump.look_at_content()
         pump.tick(clock_us)
+        pump.save()
 
     def set_limits(self, clock_us: int, limits: "Limits") -> None:
         """Put limits in force; the program must keep within them. Only at rest."""
@@ -156,6 +170,8 @@ class Orders:
             )
         pump.boluses.end(INTERRUPTED)
         off = residual_nl is not None and ledger.known and ledger.discrepancy(residual_nl)
+        if changes:
+            pump.window.rescale(ledger.concentration_ug_per_ml, concentration_ug_per_ml)
         ledger.refill(volume_nl, concentration_ug_per_ml)
         for code in _ENDED_BY_REFILL:
             pump.gone(code)
@@ -230,6 +246,7 @@ class Orders:
     def acknowledge(self, clock_us: int, mask: int) -> int:
         """Acknowledge the alarms of ``mask``; returns the mask of those that this changed."""
         self._pump.tick(clock_us)
+        check_int("alarm mask", mask, 0, (1 << len(faults.FAULTS)) - 1)
         changed = self._pump.acknowledge(mask)
         self._done(clock_us)
         return changed
@@ -246,7 +263,7 @@ class Orders:
     def test_alarms(self, clock_us: int) -> None:
         """Sound every priority."""
         self._pump.tick(clock_us)
-        self._pump.test_alarms()
+        self._pump.alarm_test.begin()
         self._done(clock_us)
 
     def set_clock(self, clock_us: int, wall_us: int) -> None:
@@ -256,7 +273,9 @@ class Orders:
         check_int("wall time", wall_us, 0, _MAX_WALL_US, "us since 2000")
         now_us, calendar = pump.now_us, pump.calendar
         shift_us = wall_us - calendar.wall_us(now_us) if calendar.known else 0
-        calendar.set_wall(now_us, wall_us, pump.modes.resting == modes.BASAL)
+        # A profile must not be run through twice in a day, not even by a pump stopped meanwhile.
+        delivering = pump.modes.resting == modes.BASAL or pump.window.steps(now_us) > 0
+        calendar.set_wall(now_us, wall_us, delivering)
         pump.log.add(now_us, events.CLOCK_SET, 0, shift_us // 1_000_000)
         self._done(clock_us)
 
@@ -264,6 +283,7 @@ class Orders:
         """End a fault that is latched for service, its cause having been removed."""
         pump = self._pump
         pump.tick(clock_us)
+        check_int("fault code", code, 0, len(faults.FAULTS) - 1)
         if not faults.SERVICE_MASK >> code & 1:
             raise Refused("{} needs no service; acknowledge it".format(faults.name(code)))
         if code == faults.OCCLUSION_REPEATED:
@@ -271,6 +291,7 @@ class Orders:
         elif code == faults.RUNAWAY:
             pump.sampler.forgive_mismatch()
             pump.motion.runaway = False
+            pump.guard.rebase(pump.now_us)
         pump.alarms.service(code)
         pump.log.add(pump.now_us, events.SERVICED, code, 0)
         self._done(clock_us)

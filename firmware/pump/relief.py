@@ -36,6 +36,8 @@ class Relief:
         pump.raise_(faults.OCCLUSION)
         if repeated:
             pump.raise_(faults.OCCLUSION_REPEATED)
+        pump.ledger.charge_back(self.left_steps)
+        pump.save()
 
     def draw_back(self) -> None:
         """Reverse by the next burst, or be done; the motor is not busy."""
@@ -52,6 +54,7 @@ class Relief:
         drawn_nl = pump.memory.calibration.volume_nl(drawn_steps)
         pump.log.add(pump.now_us, events.BACKED_OFF, 0, drawn_nl)
         pump.occlusion.reset()
+        pump.ledger.settle()
         pump.set_mode(modes.BACKED_OFF)
 
     def _pressure_pa(self) -> "int | None":
@@ -69,8 +72,7 @@ class Relief:
             return
         pump.gone(faults.OCCLUSION)
         only = pump.alarms.present & faults.STOP_MASK == 1 << faults.OCCLUSION
-        restarts = pump.memory.limits.restarts
-        few = pump.occlusion.recent_trips(pump.now_us) <= restarts
-        if only and few and pump.modes.mode == modes.HALTED:
+        halted = pump.modes.mode == modes.HALTED
+        if only and halted and pump.occlusion.may_restart(pump.now_us):
             pump.acknowledge(1 << faults.OCCLUSION)
             pump.set_mode(modes.RESTART)

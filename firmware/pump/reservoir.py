@@ -5,9 +5,10 @@ moved are kept, all else is derived. Steps are those that moved (motion.py), nev
 programmed.
 
 Two bounds are stored. An allowance is *charged* before any of its steps is emitted; *settled* is
-what had been counted when it was stored. After a power loss the truth lies between the two:
-``forward_low`` .. ``forward_high``. Remaining volume and caps use the high bound. Each power loss
-can widen the bounds by one allowance; a refill closes them.
+what had been counted when it was stored. After a power loss the truth lies between the two: at
+most ``unsure`` steps more than counted, or ``unsure_back`` fewer if a back-off was under way.
+Remaining volume and caps use the high bound. Each power loss can widen the bounds by one allowance
+or one back-off; a refill closes them.
 """
 
 import struct
@@ -29,7 +30,7 @@ TOLERANCE_NL = const(500_000)
 DISCREPANCY_NL = const(1_000_000)
 LEAD_DAYS = const(3)
 
-_LAYOUT = "<BIIIIIIH"
+_LAYOUT = "<BIIIIIIIIH"
 
 
 class Ledger:
@@ -43,8 +44,10 @@ class Ledger:
         self.forward = 0  # steps counted forward since the refill
         self.reversed = 0  # steps counted back (back-off after an occlusion)
         self.primed = 0  # of the forward steps: priming, not dose
-        self.unsure = 0  # steps that power losses have left open
+        self.unsure = 0  # forward steps that power losses have left open
+        self.unsure_back = 0  # reverse steps, likewise
         self.charged = 0  # forward steps that may be emitted before the next save
+        self.charged_back = 0  # reverse steps, likewise
 
     def count(self, forward: int, reverse: int = 0) -> None:
         """Book steps that were counted."""
@@ -61,14 +64,24 @@ class Ledger:
         allowance = max(MIN_ALLOWANCE_STEPS, min(MAX_ALLOWANCE_STEPS, per_allowance), steps)
         self.charged = self.forward + allowance
 
+    def charge_back(self, steps: int) -> None:
+        """Charge a back-off of at most ``steps``; it holds once it is stored."""
+        self.charged_back = self.reversed + steps
+
     def settle(self) -> None:
         """Give back what is charged and not used: the motor stands still."""
-        self.charged = self.forward
+        self.charged, self.charged_back = self.forward, self.reversed
 
     @property
     def settled_nl(self) -> int:
-        """Least volume that can have left the reservoir since the refill, in nL, net."""
+        """Volume counted out of the reservoir since the refill, in nL, net."""
         return self._calibration.volume_nl(self.forward - self.reversed)
+
+    @property
+    def most_remaining_nl(self) -> int:
+        """Volume left, in nL: the most that it can be."""
+        steps = self.forward - self.reversed - self.unsure_back
+        return self.fill_nl - self._calibration.volume_nl(steps)
 
     @property
     def delivered_nl(self) -> int:
@@ -92,7 +105,8 @@ class Ledger:
         self.known = True
         self.concentration_ug_per_ml = concentration_ug_per_ml
         self.fill_nl = volume_nl
-        self.forward = self.reversed = self.primed = self.unsure = self.charged = 0
+        self.forward = self.reversed = self.primed = 0
+        self.unsure = self.unsure_back = self.charged = self.charged_back = 0
 
     def discrepancy(self, residual_nl: int) -> bool:
         """True if a residual measured at refill differs from the account by too much (R06)."""
@@ -110,21 +124,32 @@ class Ledger:
             self.reversed,
             self.primed,
             self.unsure,
+            max(self.charged_back, self.reversed),
+            self.unsure_back,
             self.concentration_ug_per_ml,
         )
 
     def restore(self, data: bytes) -> int:
         """Take up what ``pack`` made after a power loss; return the steps left open by it."""
-        known, fill, forward, charged, back, primed, unsure, strength = struct.unpack(
-            _LAYOUT, data
-        )
+        (
+            known,
+            fill,
+            self.forward,
+            charged,
+            self.reversed,
+            self.primed,
+            unsure,
+            charged_back,
+            unsure_back,
+            self.concentration_ug_per_ml,
+        ) = struct.unpack(_LAYOUT, data)
         if fill > self._calibration.capacity_nl:
             raise LimitError("stored fill of {} nL is above capacity".format(fill))
-        self.known, self.fill_nl, self.forward = bool(known), fill, forward
-        self.reversed, self.primed, self.concentration_ug_per_ml = back, primed, strength
-        self.unsure = unsure + charged - forward
-        self.charged = forward
-        return int(charged - forward)
+        self.known, self.fill_nl = bool(known), fill
+        self.unsure = unsure + charged - self.forward
+        self.unsure_back = unsure_back + charged_back - self.reversed
+        self.settle()
+        return int(charged - self.forward)
 
 
 LEDGER_SIZE = struct.calcsize(_LAYOUT)

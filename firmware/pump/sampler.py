@@ -19,8 +19,8 @@ DEAD_LOOKS = const(8)
 STUCK_LOOKS = const(32)
 # Looks in a row outside a window; a spike of a single look says nothing.
 OUTSIDE_LOOKS = const(2)
-# A button held for longer than this is stuck (10 s).
-HELD_LOOKS = const(40)
+# A button held for 9 s is stuck: an alarm within 10 s however the looks lie.
+HELD_LOOKS = const(36)
 # Pulses on the line beyond those commanded that call for attention (D12).
 EXTRA_PULSES = const(3)
 
@@ -114,9 +114,11 @@ class Sampler:
         extra = self._counter.count() - self._stepper.emitted() - self._origin
         if not -EXTRA_PULSES <= extra <= EXTRA_PULSES and not self.mismatch:
             self.mismatch = changed = True
-        if changed:
+        # A line above its limit asks again and again: a tick's own reading may fall short of it.
+        if changed or self.pressure.outside:
             self.attention = True
-        return changed
+            return True
+        return False
 
     def forget_level(self) -> None:
         """Weigh the level anew: the reservoir was refilled."""

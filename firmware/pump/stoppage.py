@@ -64,12 +64,11 @@ class Stoppage:
         """When the next of these may become true at that rate; 0 if none will."""
         if not self.since_us:
             return 0
-        if not self.reminds(now_us):
-            return self.since_us + REMINDER_US
         if self.alarms(now_us, day_nl):
-            return 0
-        latest_us = self.since_us + LATEST_US
+            return 0 if self.reminds(now_us) else self.since_us + REMINDER_US
+        span_us = LATEST_US if self.reminds(now_us) else REMINDER_US
+        due_us = self.since_us + span_us
         if rate_nl_per_day and day_nl:
             left = day_nl * UNITS_PER_NL - self._missed_units * MISSED_PARTS
-            return min(latest_us, now_us + -(-left // (MISSED_PARTS * rate_nl_per_day)))
-        return latest_us
+            due_us = min(due_us, now_us + -(-left // (MISSED_PARTS * rate_nl_per_day)))
+        return due_us

@@ -32,8 +32,10 @@ KINDS = ("stopped", "minimum", "continuous", "profile")
 MAX_SEGMENTS_PER_DAY = const(24)
 # A dose rate is refused above this before it is weighed against the limits (keeps sums small).
 _MAX_DOSE_NG_PER_DAY = const(100_000_000)
-_HEAD = "<BHIHIBB"
-_SEGMENT = "<BHI"
+# 32 bits for every value: MicroPython packs what does not fit its field without a word, so a
+# narrower one would hide a flipped bit from the seal.
+_HEAD = "<IIIIIII"
+_SEGMENT = "<III"
 
 
 class Program(Sealed):
@@ -131,12 +133,7 @@ class Program(Sealed):
 
     def day_total(self, weekday: int, limits: "Limits") -> int:
         """Volume of a weekday in units of nL/day times minutes (1440 of them are 1 nL)."""
-        total = 0
-        rates = self.day_rates(weekday, limits)
-        for i in range(len(rates)):
-            end = rates[i + 1][0] if i + 1 < len(rates) else MINUTES_PER_DAY
-            total += rates[i][1] * (end - rates[i][0])
-        return total
+        return volume_between(self.day_rates(weekday, limits), 0, MINUTES_PER_DAY)
 
     def mean_rate(self, limits: "Limits") -> int:
         """Mean rate of the week in nL/day, rounded down."""
@@ -146,22 +143,30 @@ class Program(Sealed):
     def day_bound_nl(self, limits: "Limits") -> int:
         """Most that any 24 h of basal can hold, in nL, rounded up.
 
-        For a profile: the fullest 24 h of the week, wherever they start, and one hour of the
-        highest rate, since a clock change may squeeze or stretch a day by an hour.
+        For a profile, the mean day and what the profile can be above its mean: from any minute of
+        a day on, after the beginning of another day up to that minute. Any two days, as setting
+        the date can bring them together; and any end, as a power loss can bring back the mean,
+        which is delivered until the midnight after the clock was set. On top of it one hour of
+        the highest rate, since a clock change may squeeze or stretch a day by an hour.
         """
         if self.kind != KIND_PROFILE:
             return self.day_rates(0, limits)[0][1]
-        edges = []
+        days: "list[list[tuple[int, int]]]" = []
         for weekday in range(7):
-            for start_min, rate in self.day_rates(weekday, limits):
-                edges.append((weekday * MINUTES_PER_DAY + start_min, rate))
-        fullest = 0
-        for start, _ in edges:
-            # Volume as a function of where the window starts is piecewise linear: its maximum
-            # lies where the window starts, or ends, at a segment's start.
-            fullest = max(fullest, _volume(edges, start), _volume(edges, start - MINUTES_PER_DAY))
-        highest = max([rate for _, rate in edges])
-        return -(-(fullest + highest * 60) // MINUTES_PER_DAY)
+            rates = self.day_rates(weekday, limits)
+            if rates not in days:
+                days.append(rates)
+        mean = self.mean_rate(limits)
+        above = head = 0
+        # Both parts are convex in the minute, but for the segments' starts: their sum is highest
+        # at one of those.
+        for minute in sorted({row[0] for rates in days for row in rates}):
+            for rates in days:
+                head = max(head, volume_between(rates, 0, minute) - mean * minute)
+            tail = max([_most_above(rates, minute, mean) for rates in days])
+            above = max(above, head + tail)
+        highest = max([row[1] for rates in days for row in rates])
+        return mean - (-(above + highest * 60) // MINUTES_PER_DAY)
 
     def pack(self) -> bytes:
         """The program as bytes."""
@@ -201,15 +206,25 @@ def continuous(concentration_ug_per_ml: int, dose_ng_per_day: int) -> Program:
     return Program(KIND_CONTINUOUS, concentration_ug_per_ml, ((ALL_DAYS, 0, dose_ng_per_day),))
 
 
-def _volume(edges: "list[tuple[int, int]]", start: int) -> int:
-    """Volume of the 24 h from minute ``start`` of a repeating week, in nL/day times minutes."""
-    week = 7 * MINUTES_PER_DAY
+def volume_between(rates: "list[tuple[int, int]]", begin: int, end: int) -> int:
+    """Volume of a day from minute ``begin`` to ``end``, in nL/day times minutes."""
     total = 0
-    for turn in (-week, 0, week):
-        for i in range(len(edges)):
-            begin = edges[i][0] + turn
-            end = (edges[i + 1][0] if i + 1 < len(edges) else week) + turn
-            overlap = min(end, start + MINUTES_PER_DAY) - max(begin, start)
-            if overlap > 0:
-                total += overlap * edges[i][1]
+    until = MINUTES_PER_DAY
+    for start_min, rate in reversed(rates):
+        span = min(until, end) - max(start_min, begin)
+        if span > 0:
+            total += span * rate
+        until = start_min
     return total
+
+
+def _most_above(rates: "list[tuple[int, int]]", begin: int, mean: int) -> int:
+    """Most by which a day is above the mean from minute ``begin`` to any later one; 0 if never."""
+    most = total = 0
+    for i in range(len(rates)):
+        start_min, rate = rates[i]
+        until = rates[i + 1][0] if i + 1 < len(rates) else MINUTES_PER_DAY
+        if until > begin:
+            total += (until - max(start_min, begin)) * (rate - mean)
+            most = max(most, total)
+    return most

@@ -64,7 +64,7 @@ def step_volume_pl(bore_um: int, lead_um: int, steps_per_turn: int, microsteps: 
     """Volume of one microstep in pL for a syringe of that bore on a screw of that lead.
 
     pi is taken as 355/113 (8.5e-8 off). The default rig, 19.13 mm bore, 1 mm lead, 200 steps of
-    16 microsteps, gives 89 820 pL.
+    16 microsteps, gives 89 819 pL.
     """
     numerator = 355 * bore_um * bore_um * lead_um
     denominator = 4 * 113 * steps_per_turn * microsteps * 1000
