@@ -102,10 +102,16 @@ class SimHal:
     """All ports of one boot of the board; the store and the button outlive it."""
 
     def __init__(
-        self, plant: Plant, store: DictStore, button: SimButton, encoder: bool, level: bool
+        self,
+        plant: Plant,
+        store: DictStore,
+        button: SimButton,
+        encoder: bool,
+        level: bool,
+        stepper_type: type[SimStepper] = SimStepper,
     ) -> None:
         instruments = plant.instruments
-        self.stepper = SimStepper(plant)
+        self.stepper = stepper_type(plant)
         self.counter = _Counter(plant)
         self.encoder = _Encoder(instruments.read_position) if encoder else None
         self.pressure = _Reading(instruments.read_pressure)

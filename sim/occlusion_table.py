@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from pump import events, modes, occlusion, therapy
+from pump import events, faults, modes, occlusion, therapy
 from pump.settings import Calibration
 from sim.plant import PlantConfig
 from sim.rig import Rig
@@ -57,7 +57,7 @@ def find(rate_ml_per_day: float, compliance_ul_per_kpa: float, seed: int) -> Fou
     dose_ng = round(rate_ml_per_day * _CONCENTRATION_UG_PER_ML * 1000)
     rig.order(orders.refill, 18_000_000, _CONCENTRATION_UG_PER_ML)
     rig.order(orders.set_program, therapy.continuous(_CONCENTRATION_UG_PER_ML, dose_ng))
-    rig.order(orders.acknowledge, -1)
+    rig.order(orders.acknowledge, (1 << len(faults.FAULTS)) - 1)
     rig.order(orders.start)
     # Different seeds are blocked at different hours, among different postures.
     rig.run_for(_FREE_S * (1 + 5 * seed))
@@ -108,9 +108,7 @@ def main() -> int:
     if write:
         text = README.read_text(encoding="utf-8")
         pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-        README.write_text(
-            pattern.sub(lambda _: f"{BEGIN}\n{made}\n{END}", text), encoding="utf-8"
-        )
+        README.write_text(pattern.sub(lambda _: f"{BEGIN}\n{made}\n{END}", text), encoding="utf-8")
     print(made)
     return 0
 

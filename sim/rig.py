@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 from pump.controller import Controller
 from pump.journal import decode_entry
-from pump.orders import Orders
+from pump.orders import Orders, Refused
 from pump.sampler import PERIOD_US, Channel
 from pump.settings import Calibration
 from sim.clock import BoardClock
-from sim.hal import NEVER, SimButton, SimHal
+from sim.hal import NEVER, SimButton, SimHal, SimStepper
 from sim.plant import Plant, PlantConfig
 from sim.plant.sensors import AnalogSensor
 from sim.store import DictStore, PowerCut
@@ -26,6 +26,8 @@ _BEFORE_CUE_US = 10_000_000
 _AFTER_CUE_US = 15_000_000
 # Drift and temperature of a sensor, beyond its noise.
 _DRIFT_PA = 2_000
+# How far the level may fall until its looks are thought over.
+_LEVEL_AHEAD_NL = 10_000.0
 # Below this the board resets rather than browns out (choice).
 RESET_MV = 2_000
 
@@ -38,6 +40,8 @@ class Rig:
     ``pump`` and ``orders`` are the firmware of the present boot; ``hal`` its ports. True time is
     ``now_us``. ``on_event(pump time in 10 ms, event, subject, value)`` hears the event log.
     """
+
+    stepper_type = SimStepper
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Rig:
         self._cues: list[tuple[int, int, Callable[[], None]]] = []
         self._cue_number = 0
         self._level_low = -1
+        self._level_until_nl = NEVER
         self._quiet_level = False
         self._off_us = 0
         self._programmed_units = 0
@@ -75,25 +80,27 @@ class Rig:
         self.looks = 0
         self.power_up(0)
 
-    # -- power ----------------------------------------------------------------------------------
-
     def power_up(self, cause: int) -> None:
         """Boot the board at the present; ``cause`` is a row of events.BOOT_CAUSES."""
         plant = self.plant
         plant.power(True)
         self.clock = BoardClock(plant.now_us, self.config.oscillator_ppm)
-        self.hal = SimHal(plant, self.store, self.button, *self._fitted)
+        self.hal = SimHal(plant, self.store, self.button, *self._fitted, self.stepper_type)
         self.powered = True
         self._rate_since_us = 0
         try:
-            self.pump = Controller(self.hal, self.calibration, self.clock.at(plant.now_us), cause)
+            self.boot(cause)
         except PowerCut:
             self.power_down()
             raise
-        self.orders = Orders(self.pump)
         self._due_us: float = plant.now_us
         self._aim_quiet()
         self.attend()
+
+    def boot(self, cause: int) -> None:
+        """Make the firmware of this boot: what ``power_up`` calls once the ports are there."""
+        self.pump = Controller(self.hal, self.calibration, self.clock_us, cause)
+        self.orders = Orders(self.pump)
 
     def power_down(self) -> None:
         """Cut the power at the present."""
@@ -114,7 +121,9 @@ class Rig:
         return self.clock.at(self.plant.now_us)
 
     def order(self, method: Callable[..., object], *args: object) -> object:
-        """Give one of ``orders`` now; what it raises comes through."""
+        """Give one of ``orders`` now; what it raises comes through. Refused without power."""
+        if not self.powered:
+            raise Refused("the pump has no power; wait until it is back")
         try:
             return method(self.clock_us, *args)
         except PowerCut:
@@ -124,8 +133,6 @@ class Rig:
             if self.powered:
                 self._tick()
             self.attend()
-
-    # -- what happens ---------------------------------------------------------------------------
 
     def cue(self, at_us: int, act: Callable[[], None]) -> None:
         """Let ``act`` happen at true time ``at_us``, with full attention around it."""
@@ -161,8 +168,6 @@ class Rig:
         if self.on_event is not None:
             _, stamp, event, subject, value = decode_entry(entry)
             self.on_event(stamp, event, subject, value)
-
-    # -- time -----------------------------------------------------------------------------------
 
     def run_until(self, end_us: int) -> None:
         """Let everything happen up to and at ``end_us``; a PowerCut comes through, power off."""
@@ -215,31 +220,35 @@ class Rig:
         if rate != self._rate:
             self._account_rate(rate)
 
-    # -- which looks can be left out ------------------------------------------------------------
-
     def _watching(self, now_us: int, cue_us: float) -> bool:
-        if self.full_rate or now_us < self._watch_until_us or self._restless:
-            return True
-        if now_us >= cue_us - _BEFORE_CUE_US:
+        attentive = now_us < self._watch_until_us or now_us >= cue_us - _BEFORE_CUE_US
+        if self.full_rate or self._restless or attentive:
+            self._aimed = False
             return True
         level = self.pump.sampler.level
-        if level is not None and level.low != self._level_low:
+        moved = level is not None and (
+            level.low != self._level_low or self.plant.level_nl < self._level_until_nl
+        )
+        if moved or not self._aimed:
             self._aim_quiet()
-        if not self._quiet_level:
-            return True
-        return not self._pressure_low_pa < self.plant.pressure_pa < self._pressure_high_pa
+        quiet_pressure = self._pressure_low_pa < self.plant.pressure_pa < self._pressure_high_pa
+        # A look may change what is quiet.
+        self._aimed = quiet = self._quiet_level and quiet_pressure
+        return not quiet
 
     def _aim_quiet(self) -> None:
         """Work out within which truths no reading can change anything."""
         sampler, instruments, plant = self.pump.sampler, self.plant.instruments, self.plant
         now_us = plant.now_us
-        # The window moves with the account at every allowance; a day's worth of level is tiny.
+        self._aimed = True
         self._quiet_level = self._quiet(
             sampler.supply, instruments.supply, plant.supply_mv(now_us)
-        ) and (
-            sampler.level is None or self._quiet(sampler.level, instruments.level, plant.level_nl)
         )
         if sampler.level is not None:
+            # Good until the window moves, as it does with the account, or the level has fallen.
+            self._level_until_nl = plant.level_nl - _LEVEL_AHEAD_NL
+            for level_nl in (plant.level_nl, self._level_until_nl):
+                self._quiet_level &= self._quiet(sampler.level, instruments.level, level_nl)
             self._level_low = sampler.level.low
         calibration, channel = self.calibration, sampler.pressure
         bound_pa = instruments.pressure.bound_raw * calibration.pressure_pa_per_256 / 256
@@ -249,7 +258,7 @@ class Rig:
         self._pressure_high_pa = calibration.pressure_pa(high) - margin_pa
         if instruments.pressure.state != "ok" and channel.faulty:
             self._pressure_low_pa, self._pressure_high_pa = -math.inf, math.inf
-        elif instruments.pressure.state != "ok" or channel.faulty or channel.outside:
+        elif instruments.pressure.state != "ok" or not channel.quiet(low, low):
             self._pressure_low_pa = self._pressure_high_pa = 0.0
 
     def _quiet(self, channel: Channel, sensor: AnalogSensor, value: float) -> bool:

@@ -38,7 +38,11 @@ class Stage:
     """A scenario on its rig. ``rig`` is set up and delivering, at true time 0."""
 
     def __init__(
-        self, scenario: Scenario, recorder: Recorder | None = None, full_rate: bool = False
+        self,
+        scenario: Scenario,
+        recorder: Recorder | None = None,
+        full_rate: bool = False,
+        rig_type: Callable[..., Rig] = Rig,
     ) -> None:
         self.scenario = scenario
         self._recorder = recorder
@@ -49,7 +53,7 @@ class Stage:
         self._wall_start_us = round(seconds * US_PER_S)
         compliance = scenario.rig.calibrated_compliance_ul_per_kpa
         config = plant_config(scenario)
-        self.rig = Rig(
+        self.rig = rig_type(
             config,
             Calibration(
                 {
@@ -88,8 +92,6 @@ class Stage:
         limits = self.scenario.core_limits()
         return dose_from_volume(program.mean_rate(limits), program.concentration_ug_per_ml)
 
-    # -- events ---------------------------------------------------------------------------------
-
     def _cue(self, event: Event, at_us: int) -> None:
         self.rig.cue(max(at_us, self.rig.now_us), lambda: self._perform(event))
 
@@ -124,8 +126,6 @@ class Stage:
                 self._waiting.remove(waiting)
                 self._cue(waiting, self.rig.now_us + round(waiting.after_s * US_PER_S))
 
-    # -- actions that need more than one call -----------------------------------------------------
-
     def power_loss(self, seconds: float) -> None:
         """Cut the supply, and boot again after ``seconds``."""
         rig = self.rig
@@ -148,6 +148,8 @@ class Stage:
     def refill(self, fill_nl: int, residual_nl: int | None) -> None:
         """Draw off what is left, fill, and tell the pump."""
         rig = self.rig
+        if rig.powered:
+            rig.order(rig.pump.tick)  # the account to be closed holds every step
         drawn_nl = max(0, round(rig.plant.withdraw()))
         concentration = self.scenario.drug.concentration_ug_per_ml
         rig.plant.refill(fill_nl / 1e6, concentration)
@@ -172,8 +174,6 @@ class Stage:
         """Hold the button for so long."""
         self.rig.button.until_us = self.rig.now_us + seconds * 1e6
         self.rig.attend(min(seconds, 60))
-
-    # -- the run --------------------------------------------------------------------------------
 
     @property
     def counted_nl(self) -> int:
