@@ -1,0 +1,108 @@
+"""The text link to a host, on the board's USB or serial console. No call of it ever blocks.
+
+MicroPython waits up to 500 ms for room when a host has the port open and does not read, and reads
+block until all bytes asked for have come. So bytes are moved one at a time, each after asking
+whether it can go; what cannot go waits in a ring, and what the ring cannot take is dropped whole
+and counted.
+"""
+
+import select
+import sys
+
+from pump.compat import TYPE_CHECKING, const
+
+RING_BYTES = const(1_024)
+# At 115200 baud 64 bytes take 5.6 ms: what a serial console may cost at a time.
+FLUSH_BYTES = const(64)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    class Source(Protocol):
+        """A raw byte stream to read."""
+
+        def readinto(self, __buf: bytearray) -> "int | None":
+            """Fill the buffer."""
+
+    class Sink(Protocol):
+        """A raw byte stream to write."""
+
+        def write(self, __buf: bytearray) -> "int | None":
+            """Write the buffer; 0 or None if it could not go."""
+
+
+class Console:
+    """Bytes in and out. ``dropped`` counts the lines that found the ring full."""
+
+    def __init__(
+        self,
+        source: "Source",
+        sink: "Sink",
+        readable: "Callable[[], bool]",
+        writable: "Callable[[], bool]",
+        ring_bytes: int = RING_BYTES,
+    ) -> None:
+        """``readable`` and ``writable`` say whether one byte would go without waiting."""
+        self._source = source
+        self._sink = sink
+        self._readable = readable
+        self._writable = writable
+        self._ring = bytearray(ring_bytes)
+        self._first = 0
+        self._one = bytearray(1)
+        self.held = 0  # bytes in the ring
+        self.dropped = 0
+
+    def read(self) -> int:
+        """The next byte, or -1 if none has come."""
+        if not self._readable() or not self._source.readinto(self._one):
+            return -1
+        return self._one[0]
+
+    def write(self, line: bytes) -> bool:
+        """Queue ``line``; False if it was dropped, all of it, for want of room."""
+        ring = self._ring
+        size = len(ring)
+        if len(line) > size - self.held:
+            self.dropped += 1
+            return False
+        place = (self._first + self.held) % size
+        for byte in line:
+            ring[place] = byte
+            place += 1
+            if place == size:
+                place = 0
+        self.held += len(line)
+        return True
+
+    def flush(self, limit: int = FLUSH_BYTES) -> int:
+        """Pass on as much of the ring as goes now, at most ``limit`` bytes; bytes still held."""
+        one = self._one
+        while limit > 0 and self.held and self._writable():
+            one[0] = self._ring[self._first]
+            if not self._sink.write(one):
+                break
+            self._first = (self._first + 1) % len(self._ring)
+            self.held -= 1
+            limit -= 1
+        return self.held
+
+
+def on_stdio() -> Console:
+    """The console on the board's own standard input and output, raw: LF stays LF."""
+    into, out = select.poll(), select.poll()
+    into.register(sys.stdin, select.POLLIN)
+    out.register(sys.stdout, select.POLLOUT)
+
+    def readable() -> bool:
+        for _ in into.ipoll(0):
+            return True
+        return False
+
+    def writable() -> bool:
+        for _ in out.ipoll(0):
+            return True
+        return False
+
+    return Console(sys.stdin.buffer, sys.stdout.buffer, readable, writable)

@@ -1,0 +1,12 @@
+"""Starts the pump on a board. Its first act is to take the motor's current away."""
+
+import board
+from machine import Pin
+
+# Before anything that can fail: driver off (active low), step line at rest.
+Pin(board.PINS["enable"], Pin.OUT, value=1)
+Pin(board.PINS["step"], Pin.OUT, value=0)
+
+from hal import loop  # noqa: E402
+
+loop.main(board)
