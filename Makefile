@@ -1,20 +1,27 @@
 # Every command of the project. `make help` lists them; nothing is installed outside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help sim test lint bench clean
+.PHONY: help sim test lint bench flash image wiring clean
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
-# They shadow the standard library, so they live apart from .venv and only one mypy pass sees them.
+# They shadow the standard library, so they live apart from .venv and one mypy pass each sees them.
 RP2_STUBS := micropython-rp2-rpi_pico-stubs==1.25.*
-RP2_STUBS_DIR := .cache/stubs/rp2
+ESP32_STUBS := micropython-esp32-stubs==1.25.*
+STUBS := .cache/stubs
+# What each port's pass checks: what boards share, its own files, its board.
+SHARED := -p pump -m hal.annunciator -m hal.as5600 -m hal.console -m hal.files
+RP2_FILES := $(SHARED) -m hal.loop -m hal.pio_stepper -m hal.rp2 -m pico
+ESP32_FILES := $(SHARED) -m hal.esp32 -m hal.rmt_stepper -m esp32_devkit
 
 # Taken as plain text and read by the shell from its environment, so that no value is run.
 override SCENARIO := $(value SCENARIO)
 override DAYS := $(value DAYS)
 override SEED := $(value SEED)
 override CSV := $(value CSV)
-export SCENARIO DAYS SEED CSV
+override BOARD := $(value BOARD)
+override PORT := $(value PORT)
+export SCENARIO DAYS SEED CSV BOARD PORT
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -32,13 +39,13 @@ sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CS
 test: .venv/.dev ## run the tests: ARGS='-k dosing' and the like go to pytest
 	@$(PY) -m pytest -n 2 -ra $(ARGS)
 
-lint: .venv/.dev $(RP2_STUBS_DIR)/.stamp ## check style, spelling and types, and compile the firmware
+lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spelling and types, and compile the firmware
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m codespell_lib
 	$(PY) -m mypy sim tools host_tests
-	MYPYPATH=$(RP2_STUBS_DIR):firmware $(PY) -m mypy --custom-typeshed-dir $(RP2_STUBS_DIR) \
-	    --no-site-packages --follow-imports silent --cache-dir .cache/mypy-rp2 -p pump
+	$(call mypy_on_board,rp2) $(RP2_FILES)
+	$(call mypy_on_board,esp32) $(ESP32_FILES)
 	@echo "mpy-cross, every file in firmware/"
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
 	find firmware -name '*.py' | sort | while IFS= read -r source; do \
@@ -48,9 +55,33 @@ lint: .venv/.dev $(RP2_STUBS_DIR)/.stamp ## check style, spelling and types, and
 bench: .venv/.sim ## measure the simulator's speed and memory
 	@$(PY) tools/bench.py
 
+flash: .venv/.flash ## put the firmware on a board: BOARD=pico or esp32_devkit, PORT=/dev/... (else looked for)
+	@exec $(PY) -m tools.flash --board="$${BOARD:-pico}" --port="$$PORT"
+
+image: .venv/.sim ## make one UF2 with the pump inside, to drag onto a Pico: BOARD=pico
+	@exec $(PY) -m tools.image --board="$${BOARD:-pico}"
+
+wiring: .venv/.wiring ## make the boards' wiring pictures anew
+	@command -v dot >/dev/null || { \
+	    echo 'dot does not run; install Graphviz (Debian and Ubuntu: apt install graphviz)' >&2; \
+	    exit 1; }
+	@for board in pico esp32_devkit; do \
+	    $(PY) -m wireviz.wv_cli -f s -p boards/wiring/$$board.yml -o boards/wiring -O $$board \
+	        boards/wiring/rig.yml || exit 1; \
+	done
+
 clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv .cache .hypothesis build dist *.egg-info firmware/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+mypy_on_board = MYPYPATH=$(STUBS)/$(1):firmware:boards $(PY) -m mypy \
+	    --custom-typeshed-dir $(STUBS)/$(1) --no-site-packages --follow-imports silent --cache-dir .cache/mypy-$(1)
+
+define install_stubs
+	@rm -rf $(@D)
+	$(PY) -m pip install --quiet --disable-pip-version-check --target $(@D) '$(1)'
+	@touch $@
+endef
 
 # One line for each thing that can be wrong with the machine, before pip says it at length.
 define install
@@ -80,7 +111,16 @@ endef
 	$(call install,.[dev])
 	@touch .venv/.sim $@
 
-$(RP2_STUBS_DIR)/.stamp: Makefile | .venv/.dev
-	@rm -rf $(RP2_STUBS_DIR)
-	$(PY) -m pip install --quiet --disable-pip-version-check --target $(RP2_STUBS_DIR) '$(RP2_STUBS)'
-	@touch $@
+.venv/.flash: pyproject.toml
+	$(call install,.[flash])
+	@touch .venv/.sim $@
+
+.venv/.wiring: pyproject.toml
+	$(call install,.[wiring])
+	@touch .venv/.sim $@
+
+$(STUBS)/rp2/.stamp: Makefile | .venv/.dev
+	$(call install_stubs,$(RP2_STUBS))
+
+$(STUBS)/esp32/.stamp: Makefile | .venv/.dev
+	$(call install_stubs,$(ESP32_STUBS))

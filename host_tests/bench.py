@@ -77,9 +77,7 @@ class Bench:
         true_us = self.rig.now_us if hasattr(self, "rig") else 0
         self.log.append(Entry(true_us / 1e6, name, detail))
 
-    def set_up(
-        self, program: Program, fill_nl: int, limits: dict[str, int] | None = None
-    ) -> None:
+    def set_up(self, program: Program, fill_nl: int, limits: dict[str, int] | None = None) -> None:
         """Do what a clinic does before the first dose, and start."""
         if limits:
             self.order("set_limits", Limits(limits))
@@ -126,6 +124,20 @@ class Bench:
     def mode(self) -> str:
         """The mode's name."""
         return modes.MODE_NAMES[self.rig.pump.modes.mode]
+
+    def probe(self, wanted: str, measure: Callable[[], Any]) -> list[Any]:
+        """A list that gets ``measure()`` at every event whose name and detail hold ``wanted``."""
+        found: list[Any] = []
+        hear = self.rig.on_event
+
+        def listen(stamp_cs: int, event: int, subject: int, value: int) -> None:
+            if hear is not None:
+                hear(stamp_cs, event, subject, value)
+            if wanted in " ".join(describe(event, subject, value)):
+                found.append(measure())
+
+        self.rig.on_event = listen
+        return found
 
     def present(self, fault: str) -> bool:
         """True while the alarm stands."""

@@ -215,8 +215,9 @@ def test_the_summary_holds_belief_and_truth_side_by_side(recorder):
     recorder.event(600.0, 60_000, "BOLUS_GRANTED", "patient")
     recorder.event(700.0, 70_000, "BOLUS_ENDED", "5000")
     recorder.sample(
-        row(1000.0, programmed_nl=1_000_000, counted_nl=1_000_180, true_tip_nl=900_000.0, true_tip_ng=1_790_000.0,
-            leaked_nl=50_000.0, remaining_nl=3_000_000, true_remaining_nl=3_100_000.0)
+        row(1000.0, programmed_nl=1_000_000, counted_nl=1_000_180, true_tip_nl=900_000.0,
+            true_tip_ng=1_790_000.0, leaked_nl=50_000.0, remaining_nl=3_000_000,
+            true_remaining_nl=3_100_000.0)
     )  # fmt: skip
     recorder.finish("complete")
     text = summary.write(recorder.run_dir)

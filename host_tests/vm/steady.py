@@ -1,0 +1,198 @@
+"""What an hour of steady dosing does to the heap.
+
+    micropython steady.py <dose in ug/day> [dict | files]
+
+Prints heap in use after a collection, before and after an hour; what looks and ticks allocate
+without one; how many there were. Ports are plain arithmetic that allocates nothing by itself,
+but for the store, which keeps what it is given.
+"""
+
+import gc
+import sys
+
+from hal.files import FilesStore
+from host_tests.vm.facts import mem_alloc, tell
+from host_tests.vm.flash import mounted
+from pump import modes
+from pump.controller import Controller
+from pump.orders import Orders
+from pump.sampler import PERIOD_US
+from pump.settings import Calibration, Limits
+from pump.therapy import continuous
+
+_ALL = (1 << 24) - 1
+_HOUR_US = 3_600_000_000
+_WARM_US = 2 * _HOUR_US
+_FILL_NL = 18_000_000
+
+
+class Motor:
+    """Stepper, counter and encoder of a rig on which nothing goes wrong."""
+
+    def __init__(self):
+        self._emitted = 0
+
+    def burst(self, steps, interval_us):
+        self._emitted += steps
+
+    def abort(self):
+        pass
+
+    def emitted(self):
+        return self._emitted
+
+    count = position = emitted
+
+    def busy(self):
+        return False
+
+    def enable(self, on):
+        pass
+
+
+class Reading:
+    """A sensor with noise, by a generator that stays within small integers."""
+
+    def __init__(self, raw):
+        self.raw = raw
+        self._noise = raw
+
+    def read(self):
+        self._noise = (self._noise * 75 + 74) % 65_537
+        return self.raw + (self._noise & 15)
+
+
+class Level(Reading):
+    def __init__(self, motor, calibration):
+        super().__init__(0)
+        self._motor, self._calibration = motor, calibration
+
+    def read(self):
+        calibration = self._calibration
+        left_nl = _FILL_NL - calibration.volume_nl(self._motor.emitted())
+        self.raw = calibration.level_raw(left_nl)
+        return super().read()
+
+
+class Button:
+    def pressed(self):
+        return False
+
+
+class Signal:
+    def show(self, priority, audible):
+        pass
+
+
+class DictStore:
+    def __init__(self):
+        self._records = {}
+        self.events = 0
+
+    def read(self, name):
+        return self._records.get(name)
+
+    def write(self, name, data):
+        self._records[name] = data
+
+    def append(self, entry):
+        self.events += 1
+
+    def entries(self):
+        return iter(())
+
+
+class Hal:
+    def __init__(self, calibration, store):
+        self.stepper = self.counter = self.encoder = Motor()
+        self.pressure = Reading(calibration.pressure_raw(2_000))
+        self.supply = Reading(5_000 * calibration.supply_raw_per_mv)
+        self.level = Level(self.stepper, calibration)
+        self.button, self.signal, self.store = Button(), Signal(), store
+
+
+class Run:
+    """Ticks when due, looks at 4 Hz; how many, and how many bytes they have allocated.
+
+    It collects after each tick, so that what is allocated when the next begins is of the looks.
+    """
+
+    def __init__(self, pump):
+        self.pump = pump
+        self.now_us = self.due_us = self.look_us = 0
+        self.reset()
+
+    def reset(self):
+        self.looks = self.ticks = self.saves = 0
+        self.look_sum = self.tick_most = self.save_most = 0
+
+    def until(self, end_us):
+        pump, ledger = self.pump, self.pump.ledger
+        look, tick = pump.sampler.look, pump.tick
+        gc.collect()
+        collected = mem_alloc()
+        while self.now_us < end_us:
+            self.now_us = now_us = min(self.due_us, self.look_us)
+            if now_us >= self.look_us:
+                self.look_us += PERIOD_US
+                if look():
+                    self.due_us = now_us
+                self.looks += 1
+            if now_us >= self.due_us:
+                charged = ledger.charged
+                before = mem_alloc()
+                self.look_sum += before - collected
+                self.due_us = tick(now_us)
+                used = mem_alloc() - before
+                self.ticks += 1
+                if ledger.charged != charged:
+                    self.saves += 1
+                    self.save_most = max(self.save_most, used)
+                else:
+                    self.tick_most = max(self.tick_most, used)
+                gc.collect()
+                collected = mem_alloc()
+
+
+def main(dose_ug, kind="dict"):
+    calibration = Calibration()
+    if kind == "files":
+        mounted("/lfs", 64)
+    store = FilesStore("/lfs/state") if kind == "files" else DictStore()
+    hal = Hal(calibration, store)
+    pump = Controller(hal, calibration, 0)
+    orders, run = Orders(pump), Run(pump)
+    run.until(3_000_000)
+    orders.set_limits(run.now_us, Limits({"max_daily_dose_ng": 5_000_000}))
+    orders.refill(run.now_us, _FILL_NL, 2000)
+    orders.set_program(run.now_us, continuous(2000, int(dose_ug) * 1000))
+    orders.acknowledge(run.now_us, _ALL)
+    orders.start(run.now_us)
+    run.due_us = run.now_us
+    # The first hour fills what is filled once: bookkeeping of the day, the store's slots.
+    run.until(_WARM_US)
+    gc.disable()
+    run.reset()
+    gc.collect()
+    steps, before = hal.stepper.emitted(), mem_alloc()
+    run.until(_WARM_US + _HOUR_US)
+    gc.collect()
+    after = mem_alloc()
+    tell(
+        {
+            "mode": modes.MODE_NAMES[pump.modes.mode],
+            "alarms": pump.alarms.present,
+            "steps": hal.stepper.emitted() - steps,
+            "looks": run.looks,
+            "ticks": run.ticks,
+            "saves": run.saves,
+            "before": before,
+            "after": after,
+            "look_sum": run.look_sum,
+            "tick_most": run.tick_most,
+            "save_most": run.save_most,
+        }
+    )
+
+
+main(*sys.argv[1:])
