@@ -319,3 +319,19 @@ def test_a_clean_rig_with_boluses_stops_and_occlusions_is_neither_over_nor_under
     # A step that falls due in the tick that finds an occlusion is never made up.
     assert bench.pump.dosing.dropped_steps <= 8
     assert -2 <= bench.pump.guard.error_steps + bench.pump.dosing.dropped_steps <= 1
+
+
+@pytest.mark.req("F01")
+def test_steps_taken_for_lost_and_found_again_are_no_over_delivery():
+    bench = Bench(level=False)
+    bench.run(3600)
+    bench.plant.instruments.set_state("encoder", "stuck")
+    bench.run_until(lambda: bench.present("UNDER_DELIVERY"), 4 * 3600, 60)
+    bench.order("acknowledge", ALL)
+    bench.run(1800)
+    bench.plant.instruments.set_state("encoder", "ok")
+    bench.run(3 * 3600)
+    assert "OVER_DELIVERY" not in bench.raised()
+    assert bench.mode == "BASAL"
+    moved_nl = bench.plant.rotor_steps * 89.819
+    assert abs(bench.pump.ledger.settled_nl - moved_nl) <= 3 * 89.819

@@ -518,3 +518,20 @@ def test_after_service_the_occlusions_are_counted_anew():
             bench.order("service", faults.OCCLUSION_REPEATED)
         bench.order("acknowledge", ALL)
         bench.order("resume")
+
+
+@pytest.mark.req("F07")
+def test_setting_limits_does_not_make_the_pump_forget_occlusions():
+    bench = Bench(dose_ug_per_day=900, concentration_ug_per_ml=500, compliance_ul_per_kpa=0.1)
+    bench.run(600)
+    bench.plant.occlude(1.0)
+    for _ in range(3):
+        seen = len(bench.names("OCCLUSION_FOUND"))
+        bench.run_until(lambda seen=seen: len(bench.names("OCCLUSION_FOUND")) > seen, 900)
+        bench.run(20)
+        if bench.present("OCCLUSION_REPEATED"):
+            break
+        bench.order("set_limits", Limits({"low_nl": 3_000_000}))
+        bench.order("acknowledge", ALL)
+        bench.order("resume")
+    assert bench.present("OCCLUSION_REPEATED")

@@ -91,13 +91,15 @@ class Controller:
         self.sampler = Sampler(self.hal, calibration)
         self.dosing = Dosing(self.hal.stepper, calibration.step_pl)
         self.guard = Guard(calibration.step_pl)
+        self.occlusion = OcclusionWatch(self.memory.limits, calibration)
         self.content = ContentWatch(self.memory, self.ledger, self.sampler.level)
         self.apply_limits()
 
     def apply_limits(self) -> None:
         """Take up the limits in force; nothing may be flowing."""
         calibration, limits = self.memory.calibration, self.memory.limits
-        self.occlusion = OcclusionWatch(limits, calibration)
+        former, self.occlusion = self.occlusion, OcclusionWatch(limits, calibration)
+        self.occlusion.remember(former)
         self.sampler.pressure.high = calibration.pressure_raw(limits.occlusion_pa) - 1
         self.sampler.supply.low = limits.supply_low_mv * calibration.supply_raw_per_mv
 
@@ -130,7 +132,7 @@ class Controller:
         if self._flowing:
             self._watch_flow(now_us, moved)
         elif moved:
-            self.guard.look(now_us, moved)
+            self.guard.look(now_us, moved - self.motion.recovered)
         if now_us >= self._slow_due_us or self.sampler.attention:
             self._slow(now_us)
         steps = self.dosing.take(now_us)
@@ -162,7 +164,7 @@ class Controller:
         """Faults that flow can show."""
         motion, guard_ = self.motion, self.guard
         was = guard_.over, guard_.under
-        guard_.look(now_us, moved)
+        guard_.look(now_us, moved - motion.recovered)
         pressure = self.sampler.pressure
         raw = self.hal.pressure.read()
         if not pressure.faulty and pressure.valid_low <= raw <= pressure.valid_high:
@@ -347,7 +349,8 @@ class Controller:
         """No further step; what was emitted is counted, what was charged is given back."""
         now_us = self.now_us
         self.dosing.halt(now_us)
-        self.guard.look(now_us, self._inputs())
+        moved = self._inputs()
+        self.guard.look(now_us, moved - self.motion.recovered)
         self.ledger.settle()
         self.guard.set_rate(now_us, 0, self.schedule.day_nl)
         self._save_due = True

@@ -37,6 +37,8 @@ class MotionWitness:
         self.runaway = False
         self.dead = False
         self.lost_steps = 0
+        # Of the steps of the last look: moved before it, and taken for lost until then.
+        self.recovered = 0
         self.pulses = 0  # all pulses since power-on, either way
         self._find_origin()
 
@@ -53,6 +55,7 @@ class MotionWitness:
         count = self._counter.count()
         new = count - self._pulses_seen
         self._pulses_seen = count
+        self.recovered = 0
         self.pulses += new
         self._pulses += new
         encoder = self._encoder
@@ -89,9 +92,10 @@ class MotionWitness:
         moved = self._pulses - self._slip
         if moved <= self._moved:
             return 0
-        new = moved - self._moved
+        gained = moved - self._moved
         self._moved = moved
-        return new
+        self.recovered = max(0, gained - new)
+        return gained
 
     def _book(self, slip: int) -> None:
         self._slip += slip

@@ -53,6 +53,10 @@ class OcclusionWatch:
         self._restarts = limits.restarts
         self._restarted: "list[int]" = []
 
+    def remember(self, former: "OcclusionWatch") -> None:
+        """Take over the detections and restarts of the watch before the limits changed."""
+        self._trips, self._restarted = former._trips, former._restarted
+
     def reset(self) -> None:
         """Forget the trend: the line was relieved, or delivery starts anew."""
         self._started = False

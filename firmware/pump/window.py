@@ -112,4 +112,3 @@ class DoseWindow:
         """Take up what ``pack`` made."""
         values = struct.unpack(_LAYOUT, data)
         self._newest, self._steps = values[0], list(values[1:])
-
