@@ -125,7 +125,7 @@ def test_show_and_export_need_only_the_run_directory(sim):
     assert {"summary.txt", "summary.json", "picture.png"} <= files("runs/day-1")
     assert sim("export", "runs/day-1", "--csv").exit_code == 0
     assert {"samples.csv", "events.csv"} <= files("runs/day-1")
-    assert sim("export", "runs/day-1").exit_code == 2
+    assert sim("export", "runs/day-1").exit_code == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -160,3 +160,15 @@ def test_a_signal_ends_a_real_process_in_order(tmp_path, number, code):
     assert process.returncode == code
     assert output.startswith(NOTICE)
     assert "interrupted after" in output
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no database at all, but long enough to be read as one"]
+)
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_a_damaged_run_directory_is_refused_in_one_line(sim, tmp_path, command, content):
+    (tmp_path / "samples.sqlite").write_bytes(content)
+    result = sim(command, str(tmp_path))
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr
+    assert result.stderr.count("\n") == 1

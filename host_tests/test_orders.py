@@ -20,7 +20,7 @@ NAN = float("nan")
 # order, its good arguments, which of them, its name in a refusal, lowest, highest
 ARGUMENTS = (
     ("refill", (18_000_000, 2000), 0, "refill volume", EMPTY_NL + 1, CAPACITY_NL),
-    ("refill", (18_000_000, 2000), 1, "concentration_ug_per_ml", 50, 4000),
+    ("refill", (18_000_000, 2000), 1, "concentration_ug_per_ml", 50, 2000),
     ("refill", (18_000_000, 2000, 10_000), 2, "residual volume", 0, CAPACITY_NL),
     ("single_bolus", (10_000, 600), 0, "bolus dose", 1, 1_000_000),
     ("single_bolus", (10_000, 600), 1, "bolus duration", 60, 14_400),

@@ -1,6 +1,7 @@
 """The simulator's command line: ``python -m sim run | list | show | export``."""
 
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +118,7 @@ def show(run_dir: Path) -> None:
 
 @main.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--csv", is_flag=True, required=True, help="Comma-separated values.")
+@click.option("--csv", is_flag=True, help="Comma-separated values: the default, and only, format.")
 def export(run_dir: Path, csv: bool) -> None:
     """Write the samples and events of the run in RUN_DIR in another format."""
     _need_run(run_dir)
@@ -137,7 +138,7 @@ def _simulate(plan: scenario.Scenario, run_dir: Path, stop: Stop, full_rate: boo
             record.Recorder(run_dir, plan) as recorder,
             Progress(*columns, console=Console(stderr=True)) as bar,
         ):
-            task = bar.add_task(f"{plan.name}, {plan.days:g} days", total=1.0)
+            task = bar.add_task(plan.name, total=1.0)
 
             def progress(fraction: float) -> None:
                 stop.check()
@@ -167,6 +168,10 @@ def _report(run_dir: Path, csv: bool, draw: bool) -> None:
 def _need_run(run_dir: Path) -> None:
     if not (run_dir / record.DATABASE).is_file():
         _refuse([f"{run_dir}: no run directory, for it has no {record.DATABASE}"])
+    try:
+        record.read(run_dir)
+    except sqlite3.DatabaseError as error:
+        _refuse([f"{run_dir / record.DATABASE} cannot be read: {error}; run the scenario again"])
 
 
 def _or_refuse(make: Callable[[], Result]) -> Result:

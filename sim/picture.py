@@ -103,20 +103,28 @@ def _flow(axes: Axes, run: Run, data: dict[str, Any], x: Any) -> None:
 def _reservoir(axes: Axes, run: Run, data: dict[str, Any], x: Any) -> None:
     axes.plot(x, data["true_remaining_nl"] / 1e6, color=TRUE, lw=3, alpha=0.6, label="true")
     axes.plot(x, data["remaining_nl"] / 1e6, color=BELIEVED, lw=1.3, label="account")
-    for key, name in (("low_nl", "low"), ("empty_nl", "empty")):
-        _mark_if_near(axes, run.meta.get(key), 1e6, name, "mL")
+    for key, name, lift in (("low_nl", "low", 24), ("empty_nl", "empty", 0)):
+        _mark_if_near(axes, run.meta.get(key), 1e6, name, "mL", lift)
     _dress(axes, "Reservoir", "mL")
 
 
 def _pressure(axes: Axes, run: Run, data: dict[str, Any], x: Any) -> None:
-    axes.plot(x, data["pressure_pa"] / 1e3, ".", color=FAINT, ms=2.5, label="measured")
-    axes.plot(x, data["true_pressure_pa"] / 1e3, color=TRUE, lw=1.1, label="true")
+    # A long run's line is a block: thin, and behind the dots.
+    wide = len(x) < 6000
+    axes.plot(x, data["pressure_pa"] / 1e3, ".", color=FAINT, ms=2.5, label="measured",
+              zorder=2 if wide else 3)  # fmt: skip
+    axes.plot(x, data["true_pressure_pa"] / 1e3, color=TRUE, lw=1.1 if wide else 0.3,
+              label="true", zorder=2.5)  # fmt: skip
     _mark_if_near(axes, run.meta.get("occlusion_pa"), 1e3, "threshold", "kPa")
     _dress(axes, "Line pressure", "kPa")
 
 
-def _mark_if_near(axes: Axes, value: Any, scale: float, name: str, unit: str) -> None:
+def _mark_if_near(
+    axes: Axes, value: Any, scale: float, name: str, unit: str, lift: int = 0
+) -> None:
     """A dashed line at a limit; one far from the data is named beside the panel instead.
+
+    ``lift``: how many points higher, where several are named.
 
     Drawing a limit ten times the data away would press the data flat.
     """
@@ -132,7 +140,7 @@ def _mark_if_near(axes: Axes, value: Any, scale: float, name: str, unit: str) ->
     else:
         up = limit > high
         axes.annotate(f"{'↑' if up else '↓'} {name}\n{limit:g} {unit}", (1.0, 1.0 if up else 0.0),
-                      xycoords="axes fraction", xytext=(3, 0), textcoords="offset points",
+                      xycoords="axes fraction", xytext=(3, lift), textcoords="offset points",
                       va="top" if up else "bottom", color=MARK, fontsize=8)  # fmt: skip
 
 
@@ -240,6 +248,6 @@ def _time_axis(axes: Axes, run: Run, unit_s: float, unit: str) -> None:
     if unit == "hours" and end > 2:
         axes.xaxis.set_major_locator(MultipleLocator(2 if end <= 26 else 6))
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(12))
+        axes.xaxis.set_major_locator(MaxNLocator(12, integer=end > 3))
     start = str(run.meta.get("start", "")).replace("T", " ").removesuffix(":00")
     axes.set_xlabel(f"{unit} since the start, {start}" if start else f"{unit} since the start")

@@ -245,11 +245,12 @@ def _point_latest(parent: Path, run_dir: Path) -> None:
 
 def clock(true_s: float) -> str:
     """Time since the start as '  2d 18:30:15.25'."""
-    hundredths = round(true_s * 100)
+    hundredths = round(abs(true_s) * 100)
+    sign = "-" if true_s < 0 else ""
     minutes, seconds = divmod(hundredths, 6000)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    return f"{days:>3}d {hours:02}:{minutes:02}:{seconds / 100:05.2f}"
+    return f"{sign + str(days):>3}d {hours:02}:{minutes:02}:{seconds / 100:05.2f}"
 
 
 @contextmanager

@@ -226,19 +226,27 @@ class Stage:
             "low_nl": pump.content.low_nl,
             "empty_nl": limits.empty_nl,
             "occlusion_pa": limits.occlusion_pa,
-            "low_date": _date(wall_us, low_s),
+            "low_date": _date(wall_us, low_s) if low_s else None,
             "refill_date": _date(wall_us, refill_s),
         }
 
     def run(self, progress: Callable[[float], None]) -> None:
         """Run the scenario to its end, recording samples."""
-        rig, recorder, scenario = self.rig, self._recorder, self.scenario
+        recorder, scenario = self._recorder, self.scenario
         end_us = round(scenario.duration_s * US_PER_S)
         sample_us = round(scenario.sample_s * US_PER_S)
-        told_us = 0
         if recorder is not None:
             recorder.meta(**self.facts())
             recorder.sample(self.row())
+        try:
+            self._run_to(end_us, sample_us, progress)
+        finally:
+            if recorder is not None:
+                recorder.meta(**self.facts())
+
+    def _run_to(self, end_us: int, sample_us: int, progress: Callable[[float], None]) -> None:
+        rig, recorder = self.rig, self._recorder
+        told_us = 0
         while rig.now_us < end_us:
             next_us = min(end_us, (rig.now_us // sample_us + 1) * sample_us)
             rig.run_until(next_us)
@@ -249,8 +257,6 @@ class Stage:
             if next_us - told_us >= end_us // 400 or next_us == end_us:
                 told_us = next_us
                 progress(next_us / end_us)
-        if recorder is not None:
-            recorder.meta(**self.facts())
 
 
 def plant_config(scenario: Scenario) -> PlantConfig:

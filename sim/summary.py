@@ -132,7 +132,7 @@ def render(facts: dict[str, Any]) -> str:
     length = clock(facts["simulated_s"]).strip()
     console.print(f"{facts['scenario']}: {facts['title']}", markup=False)
     console.print(
-        f"{facts['status']} after {length} of {facts['days']:g} days, seed {facts['seed']}"
+        f"{facts['status']} after {length} of {_days(facts['days'])}, seed {facts['seed']}"
     )
     if facts["mode"] is None:
         console.print("No sample was recorded.")
@@ -155,6 +155,10 @@ def render(facts: dict[str, Any]) -> str:
     output = console.file
     assert isinstance(output, io.StringIO)
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
+
+
+def _days(days: float) -> str:
+    return f"{days:g} day" + ("" if days == 1 else "s")
 
 
 def _delivery(facts: dict[str, Any]) -> Table:
@@ -181,7 +185,7 @@ def _delivery(facts: dict[str, Any]) -> Table:
     if facts["error_quanta"] is not None:
         quantum_nl = facts["quantum_pl"] / 1000
         error = f"{facts['error_quanta']:+.2f} quanta of {quantum_nl:.1f} nL"
-        table.add_row("error of delivery", error, "")
+        table.add_row("counted - programmed", error, "")
     table.add_row("remaining", millilitres("ledger"), millilitres("true"))
     table.add_row("mode", facts["mode"], "")
     if facts["effect_percent"] is not None:

@@ -23,7 +23,7 @@ INTERRUPTED = const(1)
 POWER_LOST = const(2)
 ENDS = ("complete", "interrupted", "power lost")
 
-# Why a bolus was refused, in the order in which it is looked at.
+# Why a bolus was refused. The event log holds the numbers: append, never reorder.
 GRANTED = const(0)
 WRONG_MODE = const(1)
 NONE_PROGRAMMED = const(2)
@@ -45,10 +45,7 @@ _ENTRY = "<QIB"
 
 
 class Running:
-    """A bolus being delivered: ``rate`` in nL/day until ``end_us``.
-
-    ``capped``: the rate was lowered to what the pump can move on top of basal.
-    """
+    """A bolus being delivered: ``rate_nl_per_day`` on top of basal until ``end_us``."""
 
     def __init__(self, now_us: int, kind: int, volume_nl: int, duration_s: int) -> None:
         self.kind = kind

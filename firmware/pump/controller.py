@@ -5,7 +5,9 @@ one owner; the tick asks and tells. ``tick`` returns when it next needs to run; 
 then, or at once when the sampler asks for attention.
 
 Pump time goes on where the last save left it, so lockouts, 24 h windows and stoppages outlive a
-power loss; the time without power counts as none, which errs on the safe side for each of them.
+power loss; the time without power counts as none: lockouts and windows last longer for it, and a
+stoppage is saved every quarter of an hour. Ids such as F06 or D04 in the core's comments are those
+of host_tests/requirements.toml.
 """
 
 from . import events, faults, modes, selftest
@@ -93,13 +95,17 @@ class Controller:
         self.guard = Guard(calibration.step_pl)
         self.occlusion = OcclusionWatch(self.memory.limits, calibration)
         self.content = ContentWatch(self.memory, self.ledger, self.sampler.level)
-        self.apply_limits()
+        self._aim_sampler()
 
     def apply_limits(self) -> None:
         """Take up the limits in force; nothing may be flowing."""
-        calibration, limits = self.memory.calibration, self.memory.limits
-        former, self.occlusion = self.occlusion, OcclusionWatch(limits, calibration)
+        former = self.occlusion
+        self.occlusion = OcclusionWatch(self.memory.limits, self.memory.calibration)
         self.occlusion.remember(former)
+        self._aim_sampler()
+
+    def _aim_sampler(self) -> None:
+        calibration, limits = self.memory.calibration, self.memory.limits
         self.sampler.pressure.high = calibration.pressure_raw(limits.occlusion_pa) - 1
         self.sampler.supply.low = limits.supply_low_mv * calibration.supply_raw_per_mv
 
@@ -143,7 +149,7 @@ class Controller:
         if steps:
             self.dosing.emit(steps)
         due_us = min(self.dosing.due_us, self._slow_due_us)
-        return max(due_us, now_us + _RETRY_US if due_us <= now_us else due_us) - self.base_us
+        return (due_us if due_us > now_us else now_us + _RETRY_US) - self.base_us
 
     @property
     def _flowing(self) -> bool:
@@ -193,7 +199,8 @@ class Controller:
             self._timers(now_us)
             self._take_presses()
             if now_us >= self._rates_due_us:
-                self._look_up_program(now_us)
+                self.schedule.look_up(now_us)
+                self._raise_wrong()
             self._stop_for_faults(now_us)
             if now_us >= self._rates_due_us:
                 self._set_rate(now_us)
@@ -306,10 +313,6 @@ class Controller:
         known = self.memory.program is not None and self.ledger.known
         if known and self.modes.mode == modes.UNCONFIGURED:
             self.set_mode(modes.CONFIGURED)
-
-    def _look_up_program(self, now_us: int) -> None:
-        self.schedule.look_up(now_us)
-        self._raise_wrong()
 
     def _raise_wrong(self) -> None:
         """Raise what keeps the program from being used."""

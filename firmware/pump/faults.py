@@ -6,8 +6,8 @@ Response says what the pump does while the fault is *present* (raised, or gone b
 - ``NOTE``: announce it; delivery goes on.
 - ``NO_BOLUS``: basal goes on, a running bolus ends, a new one is refused.
 - ``STOP``: no flow, within the tick that raises it. Kept for what really needs it, because an
-  interrupted baclofen infusion is itself a danger: over-delivery, occlusion, empty, runaway,
-  corrupt dose data, failed self-test.
+  interrupted baclofen infusion is itself a danger: over-delivery, free flow, occlusion, empty or
+  unknown content, runaway, corrupt dose data, failed self-test.
 
 Latch says what lets go of the fault once its condition is gone: ``ACK`` an acknowledgement,
 ``SERVICE`` a service action (it survives acknowledgement).

@@ -138,7 +138,7 @@ class Guard:
                 self.under = self._steady < STEADY_STEPS
                 if not self.under:
                     # The shortfall was announced; it is not made up, and counts no further.
-                    self._balance = 0
+                    self._balance = self._still_balance = 0
             return
         still = now_ms - self._still_since_ms > UNDER_MS and (
             self._still_balance - balance > UNDER_STEPS * self._step_units

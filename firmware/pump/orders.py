@@ -8,7 +8,7 @@ Who may give which order, and how it is confirmed, is not decided here.
 from . import events, faults, modes
 from .bolus import INTERRUPTED, PATIENT, REFUSALS, SINGLE
 from .compat import TYPE_CHECKING
-from .therapy import KIND_PROFILE
+from .therapy import KIND_PROFILE, check_concentration
 from .units import (
     US_PER_DAY,
     LimitError,
@@ -149,15 +149,15 @@ class Orders:
     ) -> None:
         """Confirm a refill of ``volume_nl`` in all; ``residual_nl`` is what was drawn off before.
 
-        A residual that differs from the account by 1 mL or 10 % raises RESERVOIR_DISCREPANCY; the
-        account starts anew all the same, since the new content is known.
+        A residual that differs from the account by the larger of 1 mL and 10 % raises
+        RESERVOIR_DISCREPANCY; the account starts anew all the same: the new content is known.
         """
         pump = self._pump
         pump.tick(clock_us)
         ledger, limits = pump.ledger, pump.memory.limits
         capacity_nl = pump.memory.calibration.capacity_nl
         check_int("refill volume", volume_nl, limits.empty_nl + 1, capacity_nl, "nL")
-        check_int("concentration_ug_per_ml", concentration_ug_per_ml, 50, 4000, "ug/mL")
+        check_concentration(concentration_ug_per_ml)
         if residual_nl is not None:
             check_int("residual volume", residual_nl, 0, capacity_nl, "nL")
         changes = ledger.known and concentration_ug_per_ml != ledger.concentration_ug_per_ml

@@ -38,6 +38,11 @@ _HEAD = "<IIIIIII"
 _SEGMENT = "<III"
 
 
+def check_concentration(concentration_ug_per_ml: object) -> int:
+    """The concentration if baclofen comes in it, 50 (screening) to 2000 ug/mL; else LimitError."""
+    return check_int("concentration_ug_per_ml", concentration_ug_per_ml, 50, 2000, "ug/mL")
+
+
 class Program(Sealed):
     """One therapy, checked by itself when made; ``check_against`` weighs it against the limits.
 
@@ -57,9 +62,7 @@ class Program(Sealed):
         daily_cap: int = 6,
     ) -> None:
         self.kind = check_int("kind", kind, 0, len(KINDS) - 1)
-        self.concentration_ug_per_ml = check_int(
-            "concentration_ug_per_ml", concentration_ug_per_ml, 50, 4000, "ug/mL"
-        )
+        self.concentration_ug_per_ml = check_concentration(concentration_ug_per_ml)
         self.segments = tuple(segments)
         self.bolus_dose_ng = check_int("bolus_dose_ng", bolus_dose_ng, 0, 1_000_000, "ng")
         self.bolus_s = check_int("bolus_s", bolus_s, 60, 14_400, "s")
