@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them; nothing is installed outside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help sim test lint bench flash image wiring clean
+.PHONY: help sim test lint bench rig flash image wiring clean
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
@@ -21,7 +21,8 @@ override SEED := $(value SEED)
 override CSV := $(value CSV)
 override BOARD := $(value BOARD)
 override PORT := $(value PORT)
-export SCENARIO DAYS SEED CSV BOARD PORT
+override TCP := $(value TCP)
+export SCENARIO DAYS SEED CSV BOARD PORT TCP
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -36,8 +37,8 @@ sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CS
 	esac; \
 	exec $(PY) -m sim run "$$@" $${SCENARIO:+-- "$$SCENARIO"}
 
-test: .venv/.dev ## run the tests: ARGS='-k dosing' and the like go to pytest
-	@$(PY) -m pytest -n 2 -ra $(ARGS)
+test: .venv/.dev ## run the tests: ARGS='-k dosing' goes to pytest; PORT=/dev/... tests a bench Pico too
+	@$(PY) -m pytest -n 2 --dist loadgroup -ra $(ARGS)
 
 lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spelling and types, and compile the firmware
 	$(PY) -m ruff check .
@@ -54,6 +55,9 @@ lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spell
 
 bench: .venv/.sim ## measure the simulator's speed and memory
 	@$(PY) tools/bench.py
+
+rig: .venv/.rig ## emulate a Pico with the pump and its rig, to talk to: TCP=port
+	@PYTHONPATH=firmware exec $(PY) -m sim.board --tcp="$${TCP:-0}"
 
 flash: .venv/.flash ## put the firmware on a board: BOARD=pico or esp32_devkit, PORT=/dev/... (else looked for)
 	@exec $(PY) -m tools.flash --board="$${BOARD:-pico}" --port="$$PORT"
@@ -113,6 +117,10 @@ endef
 
 .venv/.flash: pyproject.toml
 	$(call install,.[flash])
+	@touch .venv/.sim $@
+
+.venv/.rig: pyproject.toml
+	$(call install,.[rig])
 	@touch .venv/.sim $@
 
 .venv/.wiring: pyproject.toml

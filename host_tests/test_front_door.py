@@ -104,7 +104,17 @@ def test_a_variable_is_one_argument_and_never_runs(
 
 def test_test_runs_pytest_in_parallel_with_the_arguments_given(installed: Path) -> None:
     done = _make(installed, "test", "ARGS=-k 'one or two'")
-    assert done.stdout.splitlines() == ["-m", "pytest", "-n", "2", "-ra", "-k", "one or two"]
+    assert done.stdout.splitlines() == [
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "-ra",
+        "-k",
+        "one or two",
+    ]
 
 
 def test_an_up_to_date_venv_is_not_installed_again(installed: Path) -> None:

@@ -1,0 +1,391 @@
+"""Rung 3 and 4: the shipped files on a board.
+
+Rung 3 is an emulated RP2040 under real MicroPython, with the plant on its pins. With PORT=... the
+tests that need no plant run on a bench Pico instead, flashed by `make flash` beforehand.
+
+Figures are printed: make test ARGS='host_tests/test_board.py -n 0 -rP'.
+"""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from host_tests.board import (
+    NO_PLANT,
+    PORT,
+    EmulatedBoard,
+    SerialBoard,
+    copied,
+    execute,
+    in_a_copy,
+    wait_for,
+)
+from pump import faults, modes
+from pump.calendar import ALL_DAYS
+from pump.dosing import CATCH_UP_INTERVAL_US, MAX_BURST_STEPS
+from pump.therapy import KIND_CONTINUOUS, Program
+from sim import board_rig
+from sim.board import flash
+from sim.board_rig import BoardRig
+
+# One rig for all of them, also under pytest-xdist.
+pytestmark = pytest.mark.xdist_group("board")
+
+# 150 uL/day; a patient bolus of 5 uL over a minute.
+BOLUS_NL, BOLUS_S = 5_000, 60
+PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 10_000, BOLUS_S, 3_600, 6)
+STEP_NL = 89.819
+BOOT_S = 5
+# hal/loop.py feeds the watchdog with this.
+WATCHDOG_US = 5_000_000
+# A look, a collection of garbage and a write of an event take 30 ms together.
+LATEST_US = 50_000
+# A Pico's 264 kB leave 240 kB to MicroPython's heap; an alarm and its history must always fit.
+FREE_BYTES = 64 * 1024
+
+# The shipped main.py, and a task that tells of the heap through the pump's own console.
+PROBE = b"""
+import asyncio, gc
+import board
+from machine import Pin
+Pin(board.PINS["enable"], Pin.OUT, value=1)
+Pin(board.PINS["step"], Pin.OUT, value=0)
+from hal import loop
+from hal.console import on_stdio
+
+_MORE = b"." * 99 + b"\\n"
+
+async def tell(pump):
+    console = on_stdio()
+    while True:
+        await asyncio.sleep_ms(1000)
+        gc.collect()
+        line = b"~heap %d %d %d %d %d\\n" % (
+            pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us,
+            console.dropped)
+        console.write(line)
+        for _ in range(3):
+            console.write(_MORE)
+        console.flush(2000)
+
+run = loop.Loop.run
+async def probed(self):
+    asyncio.create_task(tell(self))
+    await run(self)
+loop.Loop.run = probed
+loop.main(board)
+"""
+
+needs_plant = pytest.mark.skipif(bool(PORT), reason=NO_PLANT)
+
+
+@pytest.fixture(scope="session")
+def image() -> None:
+    """A MicroPython image, or a skip that says why there is none."""
+    missing = "" if PORT else flash.missing()
+    if missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def booted(image: None) -> SimpleNamespace:
+    """A rig that was delivering when its power failed, booted and delivering again.
+
+    ``rig``; ``running_s`` from power-on to the line on the console, ``ready_s`` to the motor.
+    """
+    rig = board_rig.deliver(PROGRAM)
+    running_s = rig.run_until(lambda: "running" in rig.said, BOOT_S)
+    rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S, 0.001)
+    assert rig.wiring.enabled_us is not None
+    ready_s = (rig.wiring.enabled_us - rig.began_us) / 1e6
+    rig.run(1)
+    return SimpleNamespace(rig=rig, running_s=running_s, ready_s=ready_s)
+
+
+@pytest.fixture
+def rig(booted: SimpleNamespace) -> BoardRig:
+    return booted.rig
+
+
+@pytest.fixture
+def board(request: pytest.FixtureRequest) -> object:
+    """What rung 3 and rung 4 have in common."""
+    return SerialBoard(PORT) if PORT else EmulatedBoard(request.getfixturevalue("booted").rig)
+
+
+def _ledger(rig: BoardRig):
+    return rig.remembered().memory.state.ledger
+
+
+def _assert_within_bounds(rig: BoardRig) -> None:
+    """What a pump would know if its power failed now: settled <= true <= charged (R07)."""
+    ledger = _ledger(rig)
+    assert ledger.known
+    assert ledger.forward <= rig.plant.pulses <= ledger.forward + ledger.unsure
+
+
+def _owe_a_burst(rig: BoardRig) -> int:
+    """Hold the processor up during a bolus, so that it catches up by one whole burst, and stop
+    inside that burst; returns how many pulses it has emitted so far."""
+    rig.press()
+    rig.run_until(lambda: rig.pulses, 3)
+    rig.chip.freeze(MAX_BURST_STEPS * BOLUS_S * STEP_NL / BOLUS_NL + 3)
+    before = len(rig.pulses)
+    rig.run_until(lambda: len(rig.pulses) >= before + 4, 1, 0.001)
+    return len(rig.pulses) - before
+
+
+# -- a board of either kind ---------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@in_a_copy
+def test_prompt_pulses_and_restart(board):
+    """Ctrl-C gives a prompt with the motor off; a burst is counted pulse by pulse on the other
+    pin; left alone, the watchdog brings the pump back."""
+    board.send(b"\x03")
+    wait_for(board, b">>> ", 3)
+    code = (
+        "import gc, time, board\n"
+        "from hal.pio_stepper import PioStepper, PioCounter\n"
+        "pins = board.PINS\n"
+        "stepper = PioStepper(0, pins['step'], pins['dir'], pins['enable'])\n"
+        "counter = PioCounter(4, pins['count'])\n"
+        "stepper.burst(100, 1000)\n"
+        "time.sleep_ms(20)\n"
+        "part = stepper.emitted()\n"
+        "while stepper.busy(): time.sleep_ms(5)\n"
+        "stepper.burst(200, 1000)\n"
+        "time.sleep_ms(50)\n"
+        "stepper.abort()\n"
+        "gc.collect()\n"
+        "print(part, stepper.emitted(), counter.count(), gc.mem_free())\n"
+    )
+    part, emitted, counted, free = map(int, execute(board, code).split())
+    print(f"at the prompt, all modules loaded: {free} bytes of heap free")
+    assert 10 < part < 40
+    assert 130 < emitted == counted < 200
+    assert free > FREE_BYTES
+    board.send(b"\x02")
+    wait_for(board, b"running", 12)
+
+
+# -- an emulated one ----------------------------------------------------------------------------
+
+
+@needs_plant
+def test_boots_and_passes_its_self_test(booted):
+    rig = booted.rig
+    print(
+        f"power-on to the boot line: {booted.running_s:.2f} s, to delivery: {booted.ready_s:.2f} s"
+    )
+    assert rig.said == "cisterna 0.1.0 on pico running\r\n"
+    assert rig.events()[-1] == ("MODE", "BASAL")
+    assert not rig.chip.resets
+
+
+@pytest.mark.slow
+@needs_plant
+@in_a_copy
+def test_bolus_is_exact(booted):
+    """Edges of STEP, the counting state machine, the rotor and the ledger all agree."""
+    rig = booted.rig
+    pressed_us = rig.now_us
+    rig.press()
+    rig.run_until(lambda: rig.pulses, 3)
+    print(
+        f"power-on to the first pulse: {(rig.pulses[0][0] - rig.began_us) / 1e6:.2f} s, ", end=""
+    )
+    print(f"from pressing the button: {(rig.pulses[0][0] - pressed_us) / 1e6:.2f} s")
+    rig.run(BOLUS_S + 2)
+    name, detail = rig.events()[-2]
+    assert (name, detail) == ("BOLUS_ENDED", f"complete {BOLUS_NL} nL delivered")
+    bolus = [t for t, _ in rig.pulses if t < pressed_us + (BOLUS_S + 1) * 1e6]
+    print(f"pulses for a bolus of {BOLUS_NL} nL over {BOLUS_S} s: {len(bolus)}")
+    basal_nl = 150_000 * BOLUS_S / 86_400
+    assert abs(len(bolus) - (BOLUS_NL + basal_nl) / STEP_NL) < 1
+    assert {direction for _, direction in rig.pulses} == {1}
+    assert rig.counted() == len(rig.pulses)
+    assert _ledger(rig).forward + _ledger(rig).unsure >= rig.plant.pulses
+    gaps = [after - before for before, after in pairwise(bolus)]
+    print(f"gaps between its pulses: {min(gaps)}..{max(gaps)} us")
+    assert max(gaps) - min(gaps) < 2 * LATEST_US
+
+
+@needs_plant
+@pytest.mark.req("F04")
+@in_a_copy
+def test_occlusion_stops_within_a_tick(rig):
+    rig.press()
+    rig.run_until(lambda: len(rig.pulses) >= 3, 6)
+    before = len(rig.pulses)
+    rig.plant.instruments.pressure.offset = 100_000.0
+    seen_us = rig.now_us
+    rig.run_until(lambda: rig.wiring.lamps >> 2, 2)
+    alarm_s = (rig.now_us - seen_us) / 1e6
+    rig.plant.instruments.pressure.offset = 0.0
+    rig.run(3)
+    forward = [t for t, direction in rig.pulses[before:] if direction > 0]
+    print(f"pressure above its limit: {len(forward)} further pulses, alarm after {alarm_s:.2f} s")
+    assert not forward
+    assert alarm_s <= 1
+    assert faults.OCCLUSION in _standing(rig)
+
+
+def _standing(rig: BoardRig) -> list[int]:
+    latched = rig.remembered().memory.state.latched
+    return [code for code in range(len(faults.FAULTS)) if latched >> code & 1]
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("D11", "I03")
+@in_a_copy
+def test_hang_in_a_burst_ends_with_the_burst_and_is_reset(rig):
+    emitted = _owe_a_burst(rig)
+    rig.chip.hang()
+    before, hung_us = len(rig.pulses), rig.now_us
+    rig.run_until(lambda: rig.chip.resets, 9, 0.1)
+    after = len(rig.pulses) - before
+    reset_s = (rig.began_us + rig.chip.resets[0] - hung_us) / 1e6
+    print(f"hang after {emitted} pulses of a burst: {after} more. Bound of a burst: ", end="")
+    print(f"{MAX_BURST_STEPS} pulses, {MAX_BURST_STEPS * STEP_NL:.0f} nL")
+    assert after > 0
+    assert emitted + after <= MAX_BURST_STEPS
+    assert rig.pulses[-1][0] - hung_us < MAX_BURST_STEPS * CATCH_UP_INTERVAL_US
+    assert reset_s <= 8
+    assert rig.wiring.enabled_us is None
+    _assert_within_bounds(rig)
+    rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S)
+    print(f"after the hang: reset {reset_s:.2f} s, delivery {(rig.now_us - hung_us) / 1e6:.2f} s")
+    rig.run(1)
+    assert ("BOOT", "watchdog") in [
+        (name, detail.split(" ", 1)[0]) for name, detail in rig.events()
+    ]
+    assert rig.remembered().memory.state.resting == modes.BASAL
+    _assert_within_bounds(rig)
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("R07", "I03")
+@in_a_copy
+def test_power_lost_in_a_burst(rig):
+    emitted = _owe_a_burst(rig)
+    assert emitted < MAX_BURST_STEPS
+    rig.power_down()
+    pulses = rig.plant.pulses
+    _assert_within_bounds(rig)
+    rig.power_up()
+    rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S)
+    assert rig.plant.pulses == pulses
+    rig.run(1)
+    names = [name for name, _ in rig.events()]
+    assert "BOLUS_ENDED" in names[names.index("BOLUS_GRANTED") :]
+    assert rig.events()[-1] == ("MODE", "BASAL")
+    assert faults.POWER_LOST in _standing(rig)
+    _assert_within_bounds(rig)
+
+
+@needs_plant
+@pytest.mark.req("R07")
+@pytest.mark.parametrize("place", range(0, 100, 15))
+@in_a_copy
+def test_power_lost_in_a_write_of_the_file_system(rig, place):
+    """``place`` per cent through what a granted bolus writes, page by page and erasure by
+    erasure, each half done."""
+    rig.chip.cut_at = rig.chip.flash_writes + 1 + place * BOLUS_WRITES // 100
+    rig.press()
+    rig.run_until(lambda: rig.chip.cut, 5)
+    _assert_within_bounds(rig)
+    memory = rig.remembered().memory
+    assert memory.program is not None
+    assert not set(memory.found) - {faults.MEMORY_DEGRADED}
+
+
+# Pages and erasures of the first second of a bolus, at least.
+BOLUS_WRITES = 12
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("R08")
+def test_lost_memory_is_no_full_reservoir(image):
+    rig = board_rig.deliver(PROGRAM, state=False)
+    rig.run_until(lambda: rig.wiring.lamps >> 2, BOOT_S)
+    rig.run(5)
+    assert not rig.pulses
+    assert rig.wiring.enabled_us is None
+    assert faults.RESERVOIR_UNKNOWN in _standing(rig)
+
+
+# -- what it costs ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def probed(image: None) -> BoardRig:
+    """A rig like ``booted`` that tells of its heap, four lines a report, and has settled."""
+    rig = board_rig.deliver(PROGRAM, main=PROBE)
+    rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S)
+    rig.run(3)
+    return rig
+
+
+def _reports(rig: BoardRig, begin: int) -> list[list[int]]:
+    """The reports since the console had said ``begin`` characters, whole lines only."""
+    lines = rig.said[begin:].split("\n")[1:-1]
+    return [list(map(int, line.split()[1:])) for line in lines if line.startswith("~heap")]
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("I06")
+@in_a_copy
+def test_heap_is_roomy_and_flat(probed):
+    begin = len(probed.said)
+    erasures = probed.chip.flash_erasures
+    probed.run(4)
+    basal = _reports(probed, begin)
+    begin = len(probed.said)
+    probed.press()
+    probed.run(3)
+    granted = _reports(probed, begin)
+    begin = len(probed.said)
+    erasures = probed.chip.flash_erasures - erasures
+    probed.run(8)
+    dosing = _reports(probed, begin)
+    assert dosing[-1][0] == modes.BOLUS
+    print(f"free heap: basal {min(r[1] for r in basal)}, bolus {min(r[1] for r in dosing)} bytes")
+    print(
+        f"largest tick: {basal[-1][3]} us at start, {granted[-1][3]} us when a bolus is granted,"
+    )
+    print(f"which writes events and state ({erasures} erasures, that take no time here)")
+    assert min(r[1] for r in basal + dosing) > FREE_BYTES
+    assert max(r[2] for r in dosing[3:]) - min(r[2] for r in dosing[3:]) < 256
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("T09")
+def test_deaf_host_does_not_delay_dosing(probed):
+    """The host has the port open and takes nothing: lines are dropped, steps come as ever."""
+    reading_us, reading_dropped = copied(lambda: _steps_of_a_bolus(probed, True))
+    deaf_us, deaf_dropped = copied(lambda: _steps_of_a_bolus(probed, False))
+    shifts_us = [abs(a - b) for a, b in zip(reading_us, deaf_us, strict=True)]
+    print(f"worst shift of {len(shifts_us)} pulses by a deaf host: {max(shifts_us)} us; ", end="")
+    print(f"lines dropped: {reading_dropped} with a host that reads, {deaf_dropped} without")
+    assert max(shifts_us) < LATEST_US
+    assert reading_dropped == 0 < deaf_dropped
+
+
+def _steps_of_a_bolus(rig: BoardRig, reading: bool) -> tuple[list[int], int]:
+    """When the steps of 8 s of a bolus came, and how many lines the console has dropped."""
+    rig.chip.console.reading = reading
+    rig.press()
+    rig.run(8)
+    times_us = [t for t, _ in rig.pulses]
+    rig.chip.console.reading = True
+    begin = len(rig.said)
+    rig.run(2.5)
+    return times_us, _reports(rig, begin)[-1][4]

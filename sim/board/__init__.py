@@ -1,0 +1,1 @@
+"""The parts of the emulated board rig: chip, flash, wires."""
