@@ -335,3 +335,21 @@ def test_steps_taken_for_lost_and_found_again_are_no_over_delivery():
     assert bench.mode == "BASAL"
     moved_nl = bench.plant.rotor_steps * 89.819
     assert abs(bench.pump.ledger.settled_nl - moved_nl) <= 3 * 89.819
+
+
+@pytest.mark.req("F02")
+def test_a_second_stall_is_found_as_soon_as_the_first():
+    step_us = 51_736_320
+    watch = Guard(89_819)
+    watch.set_rate(0, 150_000, 150_000)
+    now_us, spans = 0, []
+    for _ in range(2):
+        still_us = now_us
+        while not watch.under:
+            now_us += step_us
+            watch.look(now_us, 0)
+        spans.append(now_us - still_us)
+        while watch.under:
+            now_us += step_us
+            watch.look(now_us, 1)
+    assert abs(spans[1] - spans[0]) <= step_us
