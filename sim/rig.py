@@ -101,6 +101,7 @@ class Rig:
         """Make the firmware of this boot: what ``power_up`` calls once the ports are there."""
         self.pump = Controller(self.hal, self.calibration, self.clock_us, cause)
         self.orders = Orders(self.pump)
+        self.tick = self.pump.tick
 
     def power_down(self) -> None:
         """Cut the power at the present."""
@@ -211,7 +212,7 @@ class Rig:
         self.ticks += 1
         pump = self.pump
         try:
-            due_us = pump.tick(self.clock.at(self.plant.now_us))
+            due_us = self.tick(self.clock.at(self.plant.now_us))
         except PowerCut:
             self.power_down()
             raise

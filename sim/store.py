@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 RING_ENTRIES = 2048
 
@@ -48,6 +49,6 @@ class DictStore:
         if self.on_event is not None:
             self.on_event(entry)
 
-    def entries(self) -> Iterator[bytes]:
-        """The ring's entries, oldest first."""
-        return iter(self.ring)
+    def entries(self, skip: int = 0) -> Iterator[bytes]:
+        """The ring's entries after the first ``skip``, oldest first."""
+        return islice(self.ring, skip, None)

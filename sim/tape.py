@@ -171,10 +171,10 @@ class _Store:
             raise
         self._tape.put(op, *fields, 0)
 
-    def entries(self) -> Iterator[bytes]:
+    def entries(self, skip: int = 0) -> Iterator[bytes]:
         kept = list(self._store.entries())
         self._tape.put(ops.ENTRIES, len(kept), binascii.crc32(b"".join(kept)))
-        return iter(kept)
+        return iter(kept[skip:])
 
 
 class _Hal:

@@ -123,12 +123,18 @@ class FilesStore:
                 raise self._error("be removed", path, error) from error
             kept -= segments.pop(0)[1]
 
-    def entries(self) -> "Iterator[bytes]":
-        """The entries of the ring, oldest first; a torn one is passed over."""
+    def entries(self, skip: int = 0) -> "Iterator[bytes]":
+        """The entries of the ring after the first ``skip``, oldest first; a torn one is passed
+        over."""
         for number, count in list(self._segments):
+            if skip >= count:
+                skip -= count
+                continue
             path = self._segment(number)
             try:
                 with open(path, "rb") as file:
+                    file.seek(skip * ENTRY_SIZE)
+                    count, skip = count - skip, 0
                     for _ in range(count):
                         yield file.read(ENTRY_SIZE)
             except OSError as error:

@@ -81,24 +81,20 @@ class BolusHistory:
         # (end in pump us, dose in ng, kind), oldest first
         self._given: "list[tuple[int, int, int]]" = []
 
-    def _forget(self, now_us: int) -> None:
-        while self._given and self._given[0][0] + US_PER_DAY <= now_us:
-            self._given.pop(0)
+    def _recent(self, now_us: int) -> "list[tuple[int, int, int]]":
+        return [given for given in self._given if given[0] + US_PER_DAY > now_us]
 
     def dose_ng(self, now_us: int) -> int:
         """Bolus dose of the last 24 h in ng; a bolus counts until 24 h after its end."""
-        self._forget(now_us)
-        return sum([given[1] for given in self._given])
+        return sum([given[1] for given in self._recent(now_us)])
 
     def patient_count(self, now_us: int) -> int:
         """Patient boluses of the last 24 h, interrupted ones with them."""
-        self._forget(now_us)
-        return sum([1 for given in self._given if given[2] == PATIENT])
+        return sum([1 for given in self._recent(now_us) if given[2] == PATIENT])
 
     def full(self, now_us: int) -> bool:
         """True if no further bolus can be kept account of."""
-        self._forget(now_us)
-        return len(self._given) >= _MAX_KEPT
+        return len(self._recent(now_us)) >= _MAX_KEPT
 
     def locked(self, now_us: int) -> bool:
         """True while the patient's lockout runs; false from its last instant on."""
@@ -110,6 +106,7 @@ class BolusHistory:
 
     def record(self, end_us: int, dose_ng: int, kind: int) -> None:
         """Keep account of a bolus that has ended, for what was delivered of it."""
+        self._given = self._recent(end_us)
         self._given.append((end_us, dose_ng, kind))
 
     def pack(self, running: "Running | None", now_us: int) -> bytes:

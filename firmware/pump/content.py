@@ -7,7 +7,9 @@ from .reservoir import DISCREPANCY_NL, low_mark_nl, seconds_to
 if TYPE_CHECKING:
     from .reservoir import Ledger
     from .sampler import Channel
+    from .settings import Limits
     from .state import Memory
+    from .therapy import Program
 
 _NEVER_STEPS = 1 << 62
 
@@ -51,11 +53,7 @@ class ContentWatch:
     @property
     def worst_day_nl(self) -> int:
         """Most that a day can use: the fullest basal day and every allowed patient bolus."""
-        program = self._memory.program
-        if program is None:
-            return self._memory.limits.min_rate_nl_per_day
-        boluses_nl = program.daily_cap * program.bolus_nl()
-        return max(1, program.day_bound_nl(self._memory.limits) + boluses_nl)
+        return worst_day_nl(self._memory.program, self._memory.limits)
 
     @property
     def low_nl(self) -> int:
@@ -68,3 +66,10 @@ class ContentWatch:
         left_nl, worst_nl = self._ledger.remaining_nl, self.worst_day_nl
         empty_nl = self._memory.limits.empty_nl
         return seconds_to(self.low_nl, left_nl, worst_nl), seconds_to(empty_nl, left_nl, worst_nl)
+
+
+def worst_day_nl(program: "Program | None", limits: "Limits") -> int:
+    """Most that a day of ``program`` can use, in nL, every allowed patient bolus being taken."""
+    if program is None:
+        return limits.min_rate_nl_per_day
+    return max(1, program.day_bound_nl(limits) + program.daily_cap * program.bolus_nl())

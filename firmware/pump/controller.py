@@ -1,8 +1,7 @@
 """The pump: one synchronous tick that owns nothing but the order of things.
 
-Data flows one way in a tick: inputs, faults, mode, program, dosing, ledger, outputs. Each fact has
-one owner; the tick asks and tells. ``tick`` returns when it next needs to run; a loop runs it
-then, or at once when the sampler asks for attention.
+Data flows one way in a tick: inputs, faults, mode, program, dosing, ledger, outputs. ``tick``
+returns when it next needs to run; a loop runs it then, or at once when the sampler asks.
 
 Pump time goes on where the last save left it, so lockouts, 24 h windows and stoppages outlive a
 power loss; the time without power counts as none: lockouts and windows last longer for it, and a
@@ -21,6 +20,7 @@ from .content import ContentWatch
 from .dosing import NEVER_US, Dosing
 from .grants import Boluses
 from .guard import Guard
+from .intent import Intent
 from .journal import EventLog
 from .motion import MotionWitness
 from .occlusion import OcclusionWatch
@@ -76,6 +76,7 @@ class Controller:
         self._make_workers()
         self.relief = Relief(self)
         self.alarm_test = AlarmTest(self)
+        self.intent = Intent()
         self._slow_due_us = self.now_us
         self._rates_due_us = NEVER_US
         self._selftest_us = self.now_us + selftest.SETTLE_US
@@ -295,7 +296,7 @@ class Controller:
 
     def _take_presses(self) -> None:
         presses, self.sampler.presses = self.sampler.presses, 0
-        if presses and self.modes.mode > modes.UNCONFIGURED:
+        if presses and not self.intent.take() and self.modes.mode > modes.UNCONFIGURED:
             self.boluses.request(PATIENT)
 
     def _finish_selftest(self) -> None:

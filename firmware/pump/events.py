@@ -1,5 +1,6 @@
 """What the event log can hold: one table of events, and how each reads."""
 
+from .auth import ROLES
 from .bolus import BOLUS_NAMES, ENDS, REFUSALS
 from .compat import const
 from .faults import FAULTS, PRIORITY_NAMES
@@ -24,6 +25,10 @@ AUDIO_PAUSED = const(14)
 SERVICED = const(15)
 LOST_STEPS = const(16)
 ALARM_TEST = const(17)
+SESSION = const(18)
+AUTH_FAILED = const(19)
+COMMAND = const(20)
+KEYS = const(21)
 
 BOOT_CAUSES = ("power on", "power lost while delivering", "watchdog", "restart")
 
@@ -49,6 +54,10 @@ EVENTS = (
     ("SERVICED", _FAULT_NAMES, ""),
     ("LOST_STEPS", None, "steps"),
     ("ALARM_TEST", PRIORITY_NAMES, ""),
+    ("SESSION", ROLES, "counter"),
+    ("AUTH_FAILED", ROLES, "in a row"),
+    ("COMMAND", ROLES, "counter"),
+    ("KEYS", ("provisioned", "rotated", "wiped"), ""),
 )
 
 

@@ -45,7 +45,7 @@ class Boluses:
         now_us, program = pump.now_us, pump.memory.program
         if kind == PATIENT and program is not None:
             volume_nl, duration_s = program.bolus_nl(), program.bolus_s
-        reason = self._refusal(kind, volume_nl)
+        reason = self.refusal(kind, volume_nl)
         if reason:
             pump.log.add(now_us, events.BOLUS_REFUSED, reason, volume_nl)
             return reason
@@ -79,7 +79,7 @@ class Boluses:
         if kind == PATIENT and program is not None:
             self.history.begin_lockout(self._pump.now_us, program.lockout_s)
 
-    def _refusal(self, kind: int, volume_nl: int) -> int:
+    def refusal(self, kind: int, volume_nl: int) -> int:
         """Why a bolus of ``volume_nl`` must be refused now; GRANTED if it need not."""
         pump = self._pump
         now_us, mode, patient = pump.now_us, pump.modes.mode, kind == PATIENT

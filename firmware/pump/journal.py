@@ -12,7 +12,7 @@ import struct
 from .compat import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .ports import Store
 
@@ -90,11 +90,13 @@ class EventLog:
     """The event ring: entries of (sequence, pump time in 10 ms, event, subject, value).
 
     Each ends in the first 8 bytes of SHA-256 over the chain value before it and its own content.
+    ``on_add`` hears (pump time, sequence, event, subject, value) of each entry that is added.
     """
 
     def __init__(self, store: "Store") -> None:
         self._store = store
         self.sequence = 0
+        self.on_add: "Callable[[int, int, int, int, int], None] | None" = None
         self._link = b"\0" * _CHAIN
         for raw in store.entries():
             if len(raw) == ENTRY_SIZE:
@@ -108,6 +110,25 @@ class EventLog:
         self._link = _chain(self._link, body)
         self._store.append(body + self._link)
         self.sequence += 1
+        if self.on_add is not None:
+            self.on_add(now_us, self.sequence - 1, event, subject, value)
+
+    def first(self) -> int:
+        """Sequence number of the oldest entry kept; that of the next one if there is none."""
+        for raw in self._store.entries():
+            if len(raw) == ENTRY_SIZE:
+                return decode_entry(raw)[0]
+        return self.sequence
+
+    def read(self, first: int, count: int) -> "list[bytes]":
+        """At most ``count`` stored entries from number ``first`` on, or from the oldest kept."""
+        found: "list[bytes]" = []
+        for raw in self._store.entries(max(0, first - self.first())):
+            if len(found) >= count:
+                break
+            if len(raw) == ENTRY_SIZE and decode_entry(raw)[0] >= first:
+                found.append(raw)
+        return found
 
 
 def _chain(link: bytes, body: bytes) -> bytes:

@@ -73,11 +73,10 @@ class Orders:
         self._pump.tick(clock_us)
         self._pump.save()  # in both slots now: one that fails later cannot undo the order
 
-    def set_program(self, clock_us: int, program: "Program") -> None:
-        """Make ``program`` the one in use; a pump that delivers goes on with it at once."""
+    def check_program(self, program: "Program") -> None:
+        """Raise what would refuse ``program`` now."""
         pump = self._pump
-        pump.tick(clock_us)
-        memory, ledger, state = pump.memory, pump.ledger, pump.memory.state
+        memory, ledger = pump.memory, pump.ledger
         program.check_against(memory.limits)
         strength = program.concentration_ug_per_ml
         if ledger.known and ledger.concentration_ug_per_ml != strength:
@@ -95,16 +94,30 @@ class Orders:
                     bound_ng, given_ng, memory.limits.max_daily_dose_ng
                 )
             )
-        flat = program.kind != KIND_PROFILE and state.former_flat_at(pump.now_us)
-        if memory.program is not None:
-            flat = flat and memory.program.kind != KIND_PROFILE
-        if not flat and not pump.window.fits(pump.now_us, program, memory.limits, pump.calendar):
+        if not self._flat(program) and not pump.window.fits(
+            pump.now_us, program, memory.limits, pump.calendar
+        ):
             raise LimitError(
                 "the program, after what the last 24 h have delivered, would pass "
                 "max_daily_dose_ng = {}; lower the dose or wait".format(
                     memory.limits.max_daily_dose_ng
                 )
             )
+
+    def _flat(self, program: "Program") -> bool:
+        """True if ``program`` and all programs of the last 24 h have one rate each."""
+        memory = self._pump.memory
+        flat = program.kind != KIND_PROFILE and memory.state.former_flat_at(self._pump.now_us)
+        if memory.program is not None:
+            flat = flat and memory.program.kind != KIND_PROFILE
+        return flat
+
+    def set_program(self, clock_us: int, program: "Program") -> None:
+        """Make ``program`` the one in use; a pump that delivers goes on with it at once."""
+        pump = self._pump
+        pump.tick(clock_us)
+        self.check_program(program)
+        memory, state, flat = pump.memory, pump.memory.state, self._flat(program)
         former_ng = pump.boluses.basal_bound_ng()
         pump.boluses.end(INTERRUPTED)
         state.former_bound_ng, state.former_until_us = former_ng, pump.now_us + US_PER_DAY
@@ -126,19 +139,48 @@ class Orders:
         pump.tick(clock_us)
         pump.save()
 
-    def set_limits(self, clock_us: int, limits: "Limits") -> None:
-        """Put limits in force; the program must keep within them. Only at rest."""
+    def check_limits(self, limits: "Limits") -> None:
+        """Raise what would refuse ``limits`` now."""
         pump = self._pump
-        pump.tick(clock_us)
         if pump.modes.mode not in (modes.UNCONFIGURED, modes.IDLE, modes.STOPPED, modes.HALTED):
             raise Refused("limits can only be changed while the pump is stopped; stop it first")
         if pump.memory.program is not None:
             pump.memory.program.check_against(limits)
+
+    def set_limits(self, clock_us: int, limits: "Limits") -> None:
+        """Put limits in force; the program must keep within them. Only at rest."""
+        pump = self._pump
+        pump.tick(clock_us)
+        self.check_limits(limits)
         pump.memory.save_limits(limits)
         pump.apply_limits()
         pump.gone(faults.LIMITS_CORRUPT)
         pump.log.add(pump.now_us, events.LIMITS_SET, 0, 0)
         self._configured(clock_us)
+
+    def check_refill(
+        self, volume_nl: int, concentration_ug_per_ml: int, residual_nl: "int | None"
+    ) -> None:
+        """Raise what would refuse this refill now."""
+        pump = self._pump
+        ledger, limits = pump.ledger, pump.memory.limits
+        capacity_nl = pump.memory.calibration.capacity_nl
+        check_int("refill volume", volume_nl, limits.empty_nl + 1, capacity_nl, "nL")
+        check_concentration(concentration_ug_per_ml)
+        if residual_nl is not None:
+            check_int("residual volume", residual_nl, 0, capacity_nl, "nL")
+        resting = pump.modes.mode in (modes.UNCONFIGURED, modes.IDLE, modes.STOPPED)
+        if self._changes_concentration(concentration_ug_per_ml) and not resting:
+            raise Refused(
+                "the concentration changes from {} to {} ug/mL while delivering; stop the "
+                "pump, refill, program, start".format(
+                    ledger.concentration_ug_per_ml, concentration_ug_per_ml
+                )
+            )
+
+    def _changes_concentration(self, concentration_ug_per_ml: int) -> bool:
+        ledger = self._pump.ledger
+        return ledger.known and concentration_ug_per_ml != ledger.concentration_ug_per_ml
 
     def refill(
         self,
@@ -154,20 +196,8 @@ class Orders:
         """
         pump = self._pump
         pump.tick(clock_us)
-        ledger, limits = pump.ledger, pump.memory.limits
-        capacity_nl = pump.memory.calibration.capacity_nl
-        check_int("refill volume", volume_nl, limits.empty_nl + 1, capacity_nl, "nL")
-        check_concentration(concentration_ug_per_ml)
-        if residual_nl is not None:
-            check_int("residual volume", residual_nl, 0, capacity_nl, "nL")
-        changes = ledger.known and concentration_ug_per_ml != ledger.concentration_ug_per_ml
-        if changes and pump.modes.mode not in (modes.UNCONFIGURED, modes.IDLE, modes.STOPPED):
-            raise Refused(
-                "the concentration changes from {} to {} ug/mL while delivering; stop the "
-                "pump, refill, program, start".format(
-                    ledger.concentration_ug_per_ml, concentration_ug_per_ml
-                )
-            )
+        self.check_refill(volume_nl, concentration_ug_per_ml, residual_nl)
+        ledger, changes = pump.ledger, self._changes_concentration(concentration_ug_per_ml)
         pump.boluses.end(INTERRUPTED)
         off = residual_nl is not None and ledger.known and ledger.discrepancy(residual_nl)
         if changes:
@@ -184,12 +214,16 @@ class Orders:
         if off:
             pump.gone(faults.RESERVOIR_DISCREPANCY)
 
-    def start(self, clock_us: int) -> None:
-        """Begin the program."""
-        self._pump.tick(clock_us)
+    def check_start(self) -> None:
+        """Raise what would refuse to start now."""
         self._need(modes.START, "start")
         self._need_therapy()
         self._need_no_stop("start")
+
+    def start(self, clock_us: int) -> None:
+        """Begin the program."""
+        self._pump.tick(clock_us)
+        self.check_start()
         self._pump.set_mode(modes.START)
         self._done(clock_us)
 
@@ -228,16 +262,27 @@ class Orders:
         self._done(clock_us)
         return reason
 
+    def check_single_bolus(self, dose_ng: int, duration_s: int) -> int:
+        """Raise what would refuse this bolus now; its volume in nL."""
+        volume_nl = self._single_bolus_nl(dose_ng, duration_s)
+        reason = self._pump.boluses.refusal(SINGLE, volume_nl)
+        if reason:
+            raise Refused("the bolus is refused: {}".format(REFUSALS[reason]))
+        return volume_nl
+
+    def _single_bolus_nl(self, dose_ng: int, duration_s: int) -> int:
+        self._need_therapy()
+        limits, program = self._pump.memory.limits, self._pump.memory.program
+        assert program is not None
+        check_int("bolus dose", dose_ng, 1, limits.max_daily_dose_ng, "ng")
+        check_int("bolus duration", duration_s, 60, 14_400, "s")
+        return volume_from_dose(dose_ng, program.concentration_ug_per_ml)
+
     def single_bolus(self, clock_us: int, dose_ng: int, duration_s: int) -> None:
         """Give one bolus on top of whatever runs, then go on with that."""
         pump = self._pump
         pump.tick(clock_us)
-        self._need_therapy()
-        limits, program = pump.memory.limits, pump.memory.program
-        assert program is not None
-        check_int("bolus dose", dose_ng, 1, limits.max_daily_dose_ng, "ng")
-        check_int("bolus duration", duration_s, 60, 14_400, "s")
-        volume_nl = volume_from_dose(dose_ng, program.concentration_ug_per_ml)
+        volume_nl = self._single_bolus_nl(dose_ng, duration_s)
         reason = pump.boluses.request(SINGLE, volume_nl, duration_s)
         self._done(clock_us)
         if reason:
@@ -279,13 +324,17 @@ class Orders:
         pump.log.add(now_us, events.CLOCK_SET, 0, shift_us // 1_000_000)
         self._done(clock_us)
 
+    def check_service(self, code: int) -> None:
+        """Raise what would refuse to end this fault."""
+        check_int("fault code", code, 0, len(faults.FAULTS) - 1)
+        if not faults.SERVICE_MASK >> code & 1:
+            raise Refused("{} needs no service; acknowledge it".format(faults.name(code)))
+
     def service(self, clock_us: int, code: int) -> None:
         """End a fault that is latched for service, its cause having been removed."""
         pump = self._pump
         pump.tick(clock_us)
-        check_int("fault code", code, 0, len(faults.FAULTS) - 1)
-        if not faults.SERVICE_MASK >> code & 1:
-            raise Refused("{} needs no service; acknowledge it".format(faults.name(code)))
+        self.check_service(code)
         if code == faults.OCCLUSION_REPEATED:
             pump.occlusion.forgive()
         elif code == faults.RUNAWAY:

@@ -75,8 +75,22 @@ if TYPE_CHECKING:
         def append(self, entry: bytes) -> None:
             """Add an entry to the event ring; the oldest are dropped when it is full."""
 
-        def entries(self) -> "Iterator[bytes]":
-            """The entries that the ring holds, oldest first."""
+        def entries(self, skip: int = 0) -> "Iterator[bytes]":
+            """The entries that the ring holds, oldest first, without the first ``skip``."""
+
+    class Link(Protocol):
+        """The telemetry line. Writing never waits: what does not go is dropped and counted."""
+
+        @property
+        def local(self) -> bool:
+            """True if it is a cable in somebody's hand: USB, not radio or network."""
+
+        @property
+        def dropped(self) -> int:
+            """Lines dropped so far."""
+
+        def write(self, line: bytes) -> bool:
+            """Send a line; False if it was dropped, all of it."""
 
     class Hal(Protocol):
         """All ports of one pump. ``encoder`` and ``level`` are None where not fitted."""

@@ -101,14 +101,14 @@ class Store:
             raise PowerCut("event")
         self._log.events.write(entry)
 
-    def entries(self):
+    def entries(self, skip=0):
         crc = count = 0
         for entry in self.kept.entries():
             crc, count = binascii.crc32(entry, crc), count + 1
         expected = self._tape.ask(ops.ENTRIES)
         if [count, crc] != expected:
             self._tape.fail(f"read entries {expected}", str([count, crc]))
-        return self.kept.entries()
+        return self.kept.entries(skip)
 
 
 class DictStore:
@@ -124,8 +124,8 @@ class DictStore:
     def append(self, entry):
         self._ring.append(entry)
 
-    def entries(self):
-        return iter(self._ring)
+    def entries(self, skip=0):
+        return iter(self._ring[skip:])
 
 
 class Hal:
