@@ -55,7 +55,9 @@ class LinkedRig(Rig):
         self.telemetry = Telemetry(
             self.pump, self.orders, self.link, self._random.randbytes, BOARD_NAME, self.serial
         )
-        self.tick = self.telemetry.tick
+
+    def tick_firmware(self, clock_us: int) -> int:
+        return self.telemetry.tick(clock_us)
 
     def send(self, data: bytes) -> None:
         """Type something; what it asks for is done when this returns. Lost without power."""

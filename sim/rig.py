@@ -101,7 +101,10 @@ class Rig:
         """Make the firmware of this boot: what ``power_up`` calls once the ports are there."""
         self.pump = Controller(self.hal, self.calibration, self.clock_us, cause)
         self.orders = Orders(self.pump)
-        self.tick = self.pump.tick
+
+    def tick_firmware(self, clock_us: int) -> int:
+        """Tick the firmware; when it wants to be ticked next."""
+        return self.pump.tick(clock_us)
 
     def power_down(self) -> None:
         """Cut the power at the present."""
@@ -212,7 +215,7 @@ class Rig:
         self.ticks += 1
         pump = self.pump
         try:
-            due_us = self.tick(self.clock.at(self.plant.now_us))
+            due_us = self.tick_firmware(self.clock.at(self.plant.now_us))
         except PowerCut:
             self.power_down()
             raise
