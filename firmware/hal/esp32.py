@@ -2,27 +2,21 @@
 
 import esp32
 import machine
-from machine import ADC, I2C, PWM, RTC, WDT, Pin
+from machine import ADC, RTC, Pin
 
 from pump.board import Board
 from pump.compat import TYPE_CHECKING, const
 
-from .annunciator import Annunciator, Buzzer
-from .as5600 import AS5600
-from .files import FilesStore
+from .board_hal import BoardHal
 from .rmt_stepper import RmtStepper
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from pump.ports import Motion, Sensor
-
 # The RTC's memory keeps its content over every reset but power-on.
 _MARK = b"cisterna "
 _COUNTER = const(0)
 _COUNTER_RANGE = const(32_000)
-_LAMPS = ("lamp_low", "lamp_medium", "lamp_high")
-# An encoder that holds the bus is given up after this.
 _I2C_TIMEOUT_US = const(5_000)
 
 
@@ -102,60 +96,8 @@ class AnalogIn:
         return min(65_535, median_uv // 1000 * 65_535 // 3_300)
 
 
-class Button:
-    """A button to ground."""
-
-    def __init__(self, pin: int) -> None:
-        self._pin = Pin(pin, Pin.IN, Pin.PULL_UP)
-
-    def pressed(self) -> bool:
-        """True while it is held."""
-        return not self._pin.value()
-
-
-class BoardHal:
+def board_hal(board: Board) -> BoardHal:
     """All ports of an ESP32, with the motor off until the pump enables it."""
-
-    def __init__(self, board: Board) -> None:
-        pins = board.pins
-        self.stepper = RmtStepper(pins["step"], pins["dir"], pins["enable"])
-        self.counter = PcntCounter(pins["count"])
-        self.pressure: "Sensor" = AnalogIn(pins["pressure"])
-        self.level: "Sensor | None" = AnalogIn(pins["level"]) if board.has_level else None
-        self.supply: "Sensor" = AnalogIn(pins["supply"])
-        self.encoder: "Motion | None" = None
-        if board.has_encoder:
-            bus = I2C(  # type: ignore[call-overload]  # the stubs leave out timeout
-                0,
-                scl=Pin(pins["scl"]),
-                sda=Pin(pins["sda"]),
-                freq=400_000,
-                timeout=_I2C_TIMEOUT_US,
-            )
-            self.encoder = AS5600(bus, board.steps_per_turn)
-        self.button = Button(pins["button"])
-        buzzer = Buzzer(PWM(Pin(pins["buzzer"]), freq=Buzzer.FREQUENCY_HZ, duty_u16=0))
-        lamps = [Pin(pins[name], Pin.OUT, value=0) for name in _LAMPS]
-        self.signal = Annunciator(buzzer.sound, tuple(lamps))
-        self._service = Button(pins["service"])
-        self.store = FilesStore("/state")
-        self._watchdog: "WDT | None" = None
-
-    def service(self) -> bool:
-        """True if the service strap is set."""
-        return self._service.pressed()
-
-    def start_watchdog(self, timeout_ms: int) -> None:
-        """Start the watchdog; nothing can stop it."""
-        self._watchdog = WDT(timeout=timeout_ms)
-
-    def feed(self) -> None:
-        """Feed the watchdog."""
-        if self._watchdog is not None:
-            self._watchdog.feed()
-
-    def close(self) -> None:
-        """Stop and take the motor's current away; silence."""
-        self.stepper.abort()
-        self.stepper.enable(False)
-        self.signal.close()
+    pins = board.pins
+    stepper = RmtStepper(pins["step"], pins["dir"], pins["enable"])
+    return BoardHal(board, stepper, PcntCounter(pins["count"]), AnalogIn, _I2C_TIMEOUT_US)

@@ -134,7 +134,7 @@ def main(data: object) -> "Loop | None":
         return None
     reason = ports.take_reason()
     try:
-        hal = ports.BoardHal(board)
+        hal = ports.board_hal(board)
     except RuntimeError as refusal:  # this build of MicroPython lacks something
         print("cisterna: not dosing:", refusal)
         return None

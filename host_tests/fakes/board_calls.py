@@ -10,8 +10,8 @@ import fake_clock  # noqa: E402
 import machine  # noqa: E402
 from machine import Pin  # noqa: E402
 
+from hal import board_hal, rmt_stepper  # noqa: E402
 from hal import esp32 as hal  # noqa: E402
-from hal import rmt_stepper  # noqa: E402
 from pump.board import Board  # noqa: E402
 
 clock, line = fake_clock.clock, esp32.line
@@ -91,8 +91,8 @@ def reason():
 
 def whole():
     """The motor is off before anything else is touched, and after close."""
-    hal.FilesStore = lambda folder: clock.note("store", folder)
-    board = hal.BoardHal(Board(esp32_devkit))
+    board_hal.FilesStore = lambda folder: clock.note("store", folder)
+    board = hal.board_hal(Board(esp32_devkit))
     calls = clock.taken()
     same(calls[0], ("pin", 27, Pin.OUT, 1))
     assert ("i2c", 0, 22, 21, 400_000, 5_000) in calls
