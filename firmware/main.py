@@ -1,11 +1,16 @@
 """Starts the pump on a board. Its first act is to take the motor's current away."""
 
+import gc
+
 import board
 from machine import Pin
 
 # Before anything that can fail: driver off (active low), step line at rest.
 Pin(board.PINS["enable"], Pin.OUT, value=1)
 Pin(board.PINS["step"], Pin.OUT, value=0)
+
+# What stays must lie close together: without this, loading strews it all over the heap.
+gc.threshold(32_768)
 
 from hal import loop  # noqa: E402
 

@@ -1,5 +1,9 @@
 """The core's ports on a board: what every chip has. The chip's own file adds what it alone has."""
 
+import binascii
+import os
+
+import machine
 from machine import I2C, PWM, WDT, Pin
 
 from pump.board import Board
@@ -66,6 +70,14 @@ class BoardHal:
         self._service = Button(pins["service"])
         self.store = FilesStore("/state")
         self._watchdog: "WDT | None" = None
+
+    def serial(self) -> str:
+        """The chip's own number, in hex."""
+        return binascii.hexlify(machine.unique_id()).decode().upper()
+
+    def entropy(self, count: int) -> bytes:
+        """Random bytes from the chip's noise."""
+        return os.urandom(count)
 
     def service(self) -> bool:
         """True if the service strap is set."""

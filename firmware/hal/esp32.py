@@ -25,6 +25,12 @@ def give_reason(reason: int) -> None:
     RTC().memory(_MARK + bytes((reason,)))
 
 
+def restart(reason: int) -> None:
+    """Reset the board, having noted why; 0..255."""
+    give_reason(reason)
+    machine.reset()
+
+
 def take_reason() -> int:
     """The reason noted before the last reset, once; 0 if there is none."""
     noted = RTC().memory()

@@ -4,15 +4,21 @@ Ways out of ``main``, all of which leave the motor without current:
 
 1. The board file is refused, or the firmware on the board is not whole: says why, never doses.
 2. The service strap is set, or a service reset was asked for: no watchdog, back to the prompt.
-3. Ctrl-C on the console: back to the prompt; the watchdog then resets the board within
-   WATCHDOG_MS, since a pump must not stay stopped because somebody looked at it.
-4. An exception: shown on the console, then as 3.
+3. Ctrl-C on the console of a pump without keys: back to the prompt; the watchdog then resets the
+   board within WATCHDOG_MS, since a pump must not stay stopped because somebody looked at it.
+4. An exception: shown on the console, then the watchdog resets the board.
+
+Once a pump has keys the console leads to no prompt, from which they could be read, but by the
+service strap: Ctrl-C is a character like any other. What remains is the moment between power-on
+and the first line of ``main``, which MicroPython does not let a program close.
 """
 
 import asyncio
 import gc
 import sys
 import time
+
+import micropython
 
 from pump.board import Board
 from pump.clock import TicksClock
@@ -21,12 +27,15 @@ from pump.controller import Controller
 from pump.modes import BASAL, BOLUS
 from pump.orders import Orders
 from pump.sampler import PERIOD_US
+from pump.telemetry import Telemetry
 from pump.units import LimitError
 from pump.version import VERSION
 
-from . import release
+from . import console, release
+from .conversation import Conversation
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from typing import Any
 
 WATCHDOG_MS = const(5_000)
@@ -44,6 +53,9 @@ REASON_NONE = const(0)
 REASON_RESTART = const(1)
 REASON_SERVICE = const(2)
 
+_CTRL_C = const(3)
+_RESTART_MS = const(500)
+
 
 class Loop:
     """The running pump of one board. ``worst_tick_us`` is the longest tick so far."""
@@ -54,7 +66,15 @@ class Loop:
         now_us = self.clock.now_us()
         self.pump = Controller(hal, board.calibration, now_us, cause)
         self.orders = Orders(self.pump)
+        self.console = console.on_stdio()
+        self.telemetry = Telemetry(
+            self.pump, self.orders, self.console, hal.entropy, board.name, hal.serial()
+        )
+        self.conversation = Conversation(
+            self.console, self.telemetry, self.clock.now_us, self._changed
+        )
         self.worst_tick_us = 0
+        self.failure: "Exception | None" = None
         self._due_us = now_us
         self._look_us = now_us
         self._passed_us = now_us
@@ -68,7 +88,8 @@ class Loop:
             # Looks that were missed are not made up: they would all see the present.
             self._look_us = max(self._look_us + PERIOD_US, now_us)
         if now_us >= self._due_us or pump.sampler.attention:
-            self._due_us = pump.tick(now_us)
+            self._due_us = self.telemetry.tick(now_us)
+            self.conversation.spoken()
             spent_us = self.clock.now_us() - now_us
             if spent_us > self.worst_tick_us:
                 self.worst_tick_us = spent_us
@@ -89,10 +110,26 @@ class Loop:
         if now_us - self._passed_us < STALE_US:
             self.hal.feed()
 
+    def _changed(self) -> None:
+        """A line may have changed the pump: take that up at once."""
+        self._due_us = self.clock.now_us()
+        self.step()
+        lock_console(self.telemetry.keys.provisioned)
+
     async def run(self) -> None:
-        """Run for good."""
-        while True:
+        """Run until a restart is ordered, and its reply said."""
+        while not self.telemetry.restart:
             await asyncio.sleep_ms(self.step())
+            if self.failure is not None:
+                raise self.failure
+        await asyncio.sleep_ms(_RESTART_MS)
+
+    async def beside(self, task: "Coroutine[Any, Any, None]") -> None:
+        """Run a task beside ``run``, which raises what the task raises."""
+        try:
+            await task
+        except Exception as failure:
+            self.failure = failure
 
     async def announce(self) -> None:
         """Play buzzer and lamps."""
@@ -102,11 +139,24 @@ class Loop:
 
 
 async def _main(loop: Loop) -> None:
-    annunciator = asyncio.create_task(loop.announce())
+    tasks = [
+        asyncio.create_task(loop.beside(task))
+        for task in (
+            loop.announce(),
+            loop.conversation.listen(),
+            loop.conversation.speak(),
+        )
+    ]
     try:
         await loop.run()
     finally:
-        annunciator.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+def lock_console(on: bool) -> None:
+    """Let Ctrl-C be a character like any other, or let it interrupt the program."""
+    micropython.kbd_intr(-1 if on else _CTRL_C)
 
 
 def _ports(port: str) -> "Any":
@@ -120,33 +170,21 @@ def _ports(port: str) -> "Any":
     return rp2
 
 
-def main(data: object) -> "Loop | None":
+def main(data: object) -> None:
     """Run the pump that a board file describes; returns only as the module says."""
+    lock_console(True)
     ports = _ports(getattr(data, "PORT", ""))
-    whole, text = release.check()
-    if not whole:
-        print("cisterna: not dosing:", text)
-        return None
+    hal = loop = None
     try:
-        board = Board(data)
-    except LimitError as refusal:
-        print("cisterna: not dosing: board file refused:", refusal)
-        return None
-    reason = ports.take_reason()
-    try:
-        hal = ports.board_hal(board)
-    except RuntimeError as refusal:  # this build of MicroPython lacks something
-        print("cisterna: not dosing:", refusal)
-        return None
-    try:
-        if hal.service() or reason == REASON_SERVICE:
-            print("cisterna: service, not dosing; reset the board to run")
-            return None
+        hal, reason = _whole_hal(data, ports)
+        if hal is None:
+            return
         cause = _RESTART if reason == REASON_RESTART else _POWER_ON
         if reason == REASON_NONE and ports.watchdog_reset():
             cause = _WATCHDOG
-        loop = Loop(board, hal, cause)
-        print("cisterna", VERSION, "on", board.name, "running")
+        loop = Loop(Board(data), hal, cause)
+        lock_console(loop.telemetry.keys.provisioned)
+        print("cisterna", VERSION, "on", loop.telemetry.name, "running")
         hal.start_watchdog(WATCHDOG_MS)
         gc.collect()
         gc.threshold(gc.mem_free() // 4 + gc.mem_alloc())
@@ -156,6 +194,34 @@ def main(data: object) -> "Loop | None":
     except Exception as error:
         sys.print_exception(error)
     finally:
-        hal.close()
+        if hal is not None:
+            hal.close()
         asyncio.new_event_loop()
-    return None
+        if loop is not None and loop.telemetry.restart:
+            ports.restart(REASON_RESTART)
+        while loop is not None and loop.telemetry.keys.provisioned:
+            time.sleep_ms(_SLEEP_MS)  # no prompt; the watchdog is near
+        lock_console(False)
+
+
+def _whole_hal(data: object, ports: "Any") -> "tuple[Any, int]":
+    """The ports of a board that may run, and why it was reset; no ports, having said why, if it
+    may not."""
+    whole, text = release.check()
+    if not whole:
+        print("cisterna: not dosing:", text)
+        return None, REASON_NONE
+    reason = ports.take_reason()
+    try:
+        hal = ports.board_hal(Board(data))
+    except LimitError as refusal:
+        print("cisterna: not dosing: board file refused:", refusal)
+        return None, reason
+    except RuntimeError as refusal:  # this build of MicroPython lacks something
+        print("cisterna: not dosing:", refusal)
+        return None, reason
+    if hal.service() or reason == REASON_SERVICE:
+        print("cisterna: service, not dosing; reset the board to run")
+        hal.close()
+        return None, reason
+    return hal, reason

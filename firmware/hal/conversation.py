@@ -1,0 +1,73 @@
+"""The console's side of the telemetry interface: hears what is typed, says what was written.
+
+Two tasks of the loop. Reading waits on the console itself, so an answer does not wait for the
+pump's next tick; it takes one byte at a time and no more than a handful between two chances for
+the pump to step. Saying wakes when there is something to say, and comes back seldom to a host that
+does not read.
+"""
+
+import asyncio
+import sys
+
+from pump.compat import TYPE_CHECKING, const
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pump.telemetry import Telemetry
+
+    from .console import Console
+
+# A slice of reading: at most one line ends in it, unless lines are very short.
+_SLICE_BYTES = const(32)
+_MORE_MS = const(1)
+_DEAF_MS = const(50)
+
+
+class Conversation:
+    """``listen`` and ``speak`` are the tasks; ``spoken`` is to be called when lines may wait."""
+
+    def __init__(
+        self,
+        console: "Console",
+        telemetry: "Telemetry",
+        now_us: "Callable[[], int]",
+        changed: "Callable[[], None]",
+    ) -> None:
+        """``changed`` is called when a line may have changed the pump."""
+        self._console = console
+        self._telemetry = telemetry
+        self._now_us = now_us
+        self._changed = changed
+        self._wake = asyncio.Event()
+
+    def spoken(self) -> None:
+        """Say what waits, if anything does."""
+        if self._console.held:
+            self._wake.set()
+
+    async def listen(self) -> None:
+        """Take up what is typed, for good."""
+        console, telemetry = self._console, self._telemetry
+        source = asyncio.StreamReader(sys.stdin.buffer)
+        while True:
+            data = await source.read(1)
+            byte = data[0]
+            taken = 0
+            while byte >= 0:
+                if telemetry.receive(self._now_us(), byte):
+                    self._changed()
+                taken += 1
+                byte = console.read() if taken < _SLICE_BYTES else -1
+            self.spoken()
+
+    async def speak(self) -> None:
+        """Pass on what was written, for good."""
+        console = self._console
+        while True:
+            before = console.held
+            if not before:
+                await self._wake.wait()
+                self._wake.clear()
+                continue
+            await asyncio.sleep_ms(_MORE_MS if console.flush() < before else _DEAF_MS)
