@@ -79,7 +79,7 @@ class Sampler:
     """All sensors. Call ``look`` every PERIOD_US; a true answer asks for a tick.
 
     ``attention`` stays set until the tick takes it. ``presses`` counts the button presses that
-    the controller has not taken yet.
+    the controller has not taken yet; ``looks`` those that were completed.
     """
 
     def __init__(self, hal: "Hal", calibration: "Calibration") -> None:
@@ -98,6 +98,7 @@ class Sampler:
         self._blind = 0
         self._held = 0
         self.attention = False
+        self.looks = 0
         self.encoder_dead = False
         self.presses = 0
         self.stuck_button = False
@@ -114,6 +115,7 @@ class Sampler:
         extra = self._counter.count() - self._stepper.emitted() - self._origin
         if not -EXTRA_PULSES <= extra <= EXTRA_PULSES and not self.mismatch:
             self.mismatch = changed = True
+        self.looks += 1
         # A line above its limit asks again and again: a tick's own reading may fall short of it.
         if changed or self.pressure.outside:
             self.attention = True
