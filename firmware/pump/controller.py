@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 # F09: a suspension ends by itself.
 SUSPEND_US = const(120_000_000)
-_BACK_OFF_TICK_US = const(100_000)
 _RELEASE_TICK_US = const(1_000_000)
 _RETRY_US = const(10_000)
 # A pump at rest has no steps to save with; a quarter of an hour is what a reset may hide of it.
@@ -428,7 +427,7 @@ class Controller:
         if mode == modes.SELFTEST:
             due_us = min(due_us, self._selftest_us)
         elif mode == modes.BACKOFF:
-            due_us = min(due_us, now_us + _BACK_OFF_TICK_US)
+            due_us = min(due_us, self.relief.due_us)
         elif self.alarms.active & 1 << faults.OCCLUSION:
             due_us = min(due_us, now_us + _RELEASE_TICK_US)
         schedule = self.schedule

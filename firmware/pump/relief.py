@@ -5,21 +5,28 @@ more than the line is estimated to store, and reverses the motor nowhere else.
 """
 
 from . import events, faults, modes
-from .compat import TYPE_CHECKING
+from .compat import TYPE_CHECKING, const
 from .dosing import MAX_BURST_STEPS
 
 if TYPE_CHECKING:
     from .controller import Controller
 
+# From the start of a burst to the next: 16 steps take 75 ms, and the motor's hardware cut wants to
+# see it rest in between (hal/pio_cutoff.py). 5.7 uL/s on the default rig.
+_BURST_EVERY_US = const(250_000)
 OCCLUSION_BITS = 1 << faults.OCCLUSION | 1 << faults.OCCLUSION_REPEATED
 
 
 class Relief:
-    """Handles the occlusions of one pump. ``left_steps`` are still to be drawn back."""
+    """Handles the occlusions of one pump.
+
+    ``left_steps`` are still to be drawn back, the next of them not before ``due_us``.
+    """
 
     def __init__(self, pump: "Controller") -> None:
         self._pump = pump
         self.left_steps = 0
+        self.due_us = 0
         self._drawn_steps = 0
 
     def begin(self, witness: int, pressure_pa: int) -> None:
@@ -30,6 +37,7 @@ class Relief:
         repeated = pump.occlusion.trip(pump.now_us)
         stored_nl = pump.occlusion.stored_nl(pressure_pa)
         self.left_steps = pump.memory.calibration.steps_in(stored_nl)
+        self.due_us = pump.now_us
         self._drawn_steps = pump.ledger.reversed
         if pump.modes.allows(modes.OCCLUDED):
             pump.set_mode(modes.OCCLUDED)
@@ -40,14 +48,17 @@ class Relief:
         pump.save()
 
     def draw_back(self) -> None:
-        """Reverse by the next burst, or be done; the motor is not busy."""
+        """Reverse by the next burst if it is due, or be done; the motor is not busy."""
         pump = self._pump
+        if pump.now_us < self.due_us:
+            return
         pressure_pa = self._pressure_pa()
         if pressure_pa is not None and pressure_pa <= pump.occlusion.free_pa:
             self.left_steps = 0  # the line is stiffer than its calibration says
         if self.left_steps > 0:
             steps = min(self.left_steps, MAX_BURST_STEPS)
             self.left_steps -= steps
+            self.due_us = pump.now_us + _BURST_EVERY_US
             pump.dosing.back_off(steps)
             return
         drawn_steps = pump.ledger.reversed - self._drawn_steps
