@@ -1,9 +1,9 @@
 """An interpreter of PIO programs, exact to the cycle, that does not sit through waiting.
 
 Time is in cycles of the system clock. A state machine executes on the ticks of its divider; one
-that is stalled costs nothing until a pin or a FIFO changes, and a loop that only counts X down is
-passed in one go. It knows what our programs use: JMP, WAIT on a pin, OUT to a register, PUSH,
-PULL, MOV, side-set, delay, wrap, and instructions given by hand.
+that is stalled costs nothing until a pin or a FIFO changes, and a loop that only counts X or Y
+down is passed in one go. It knows what our programs use: JMP, WAIT on a pin, OUT to a register,
+PUSH, PULL, MOV, side-set, delay, wrap, and instructions given by hand.
 
 Left out: the two cycles by which a pin's synchroniser delays an input.
 """
@@ -11,6 +11,7 @@ Left out: the two cycles by which a pin's synchroniser delays an input.
 from collections import deque
 from collections.abc import Callable
 from copy import copy
+from operator import attrgetter
 
 from sim.pio_asm import JMP, MOV_FROM, MOV_TO, OUT, WAIT, Program
 
@@ -58,19 +59,26 @@ class StateMachine:
         self._phase = 0
 
     def configure(
-        self, program: Program, divider: int, cycle: int, side_pin: int = 0, in_pin: int = 0
+        self,
+        program: Program,
+        divider: int,
+        cycle: int,
+        side_pin: int = 0,
+        in_pin: int = 0,
+        jmp_pin: int = 0,
     ) -> None:
-        """Stop, go to the program's start. X and Y stay.
+        """Stop, go to the program's start; the side-set pin takes its initial level last. X and Y
+        stay.
 
         The FIFOs stay, too: the chip's library empties them, rp2040py does not, so the firmware
         has to do it.
         """
         self.enable(False, cycle)
         self.program, self.divider = program, divider
-        self._side_pin, self._in_pin = side_pin, in_pin
+        self._side_pin, self._in_pin, self._jmp_pin = side_pin, in_pin, jmp_pin
+        self.isr = self.pc = 0
         if program.side_init is not None:
             self._pins.drive(side_pin, program.side_init & 1, cycle)
-        self.restart(cycle)
 
     def restart(self, cycle: int) -> None:
         """Go to the program's start. The side-set of the jump there is 0."""
@@ -104,20 +112,22 @@ class StateMachine:
         if self.due != NEVER:
             self.due += self.divider
 
-    def step(self, limit: int) -> None:
-        """Execute what is due, and pass a counting loop up to ``limit`` in one go."""
+    def step(self) -> bool:
+        """Execute what is due; True if it went back in the program to count on."""
         word, at, program = self.program.words[self.pc], self.pc, self.program
         self._side(word, self.due)
         target = self._do(word)
         if target is None:
             self.due = NEVER
-            return
+            return False
         if target < 0:
             target = program.wrap_target if at == program.wrap_top else at + 1
         self.pc = target
+        if target == at and word & 0xE0FF == at:  # JMP to itself, for good
+            self.due = NEVER
+            return False
         self.due += self._cost(word)
-        if target <= at and not word >> 13 and JMP[word >> 5 & 7] == "x_dec":
-            self._pass(target, at, limit)
+        return target <= at and not word >> 13 and JMP[word >> 5 & 7] in ("x_dec", "y_dec")
 
     def next_rise(self) -> int | None:
         """Cycle at which the side-set pin will rise if nothing is done till then, if it will."""
@@ -127,24 +137,54 @@ class StateMachine:
         found: list[int] = []
         ahead._pins.hooks.append(lambda pin, level, cycle: found.append(cycle) if level else None)
         while ahead.due != NEVER and not found:
-            ahead.step(NEVER)
+            if ahead.step():
+                ahead.skip(NEVER)
         return found[0] if found else None
 
-    def _pass(self, target: int, at: int, limit: int) -> None:
-        """Take as many turns of the loop ``target..at`` as fit before ``limit`` and change only X.
+    def skip(self, limit: int) -> None:
+        """Take as many turns of the counting loop that it is in as fit before ``limit``."""
+        turn, turns, counted = self._loop()
+        if turns:
+            turns = min(turns, max(0, limit - self.due) // turn)
+            self.due += turns * turn
+            for register in counted:
+                setattr(self, register, getattr(self, register) - turns)
+
+    @property
+    def quiet_until(self) -> int:
+        """Nothing that it does before this cycle can be seen from outside."""
+        if self.due == NEVER:
+            return NEVER
+        turn, turns, _ = self._loop()
+        return self.due + turns * turn
+
+    def _loop(self) -> tuple[int, int, set[str]]:
+        """The loop that begins here, if a turn does nothing but count X or Y down while neither is
+        0 and no pin changes: cycles a turn, turns, which registers. No turns if it does more.
 
         A body that says Y to a FIFO that is full changes nothing.
         """
-        words = self.program.words[target : at + 1]
-        if any(
-            not (word & 0xE0F8 == 0xA0C0 or (word & 0xE0E0 == 0x8000 and self._rx_full))
-            for word in words[:-1]
-        ) or any(self._side_of(word) not in (None, self._side_level()) for word in words):
-            return
-        turn = sum(self._cost(word) for word in words)
-        turns = min(self.x, max(0, limit - self.due) // turn)
-        self.x -= turns
-        self.due += turns * turn
+        words, at, turn = self.program.words, self.pc, 0
+        counted: set[str] = set()
+        while not turn or at != self.pc:
+            word = words[at]
+            if self._side_of(word) not in (None, self._side_level()) or turn >> 16:
+                return 0, 0, counted
+            turn += self._cost(word)
+            at = self.program.wrap_target if at == self.program.wrap_top else at + 1
+            if not word >> 13:
+                condition = JMP[word >> 5 & 7]
+                if condition in ("x_dec", "y_dec"):
+                    counted.add(condition[0])
+                if condition not in ("not_x", "not_y") and (condition != "pin" or self._jmp_level):
+                    at = word & 31
+            elif not (word & 0xE0F8 == 0xA0C0 or (word & 0xE0E0 == 0x8000 and self._rx_full)):
+                return 0, 0, counted
+        return turn, min((getattr(self, register) for register in counted), default=0), counted
+
+    @property
+    def _jmp_level(self) -> int:
+        return self._pins.level(self._jmp_pin)
 
     @property
     def _rx_full(self) -> bool:
@@ -179,7 +219,10 @@ class StateMachine:
             self.x = x - 1 & _MASK
         elif condition == "y_dec":
             self.y = y - 1 & _MASK
-        holds = {"": True, "not_x": not x, "x_dec": x, "not_y": not y, "y_dec": y}[condition]
+        holds = {
+            "": True, "not_x": not x, "x_dec": x, "not_y": not y, "y_dec": y,
+            "pin": self._jmp_level,
+        }[condition]  # fmt: skip
         return argument & 31 if holds else -1
 
     def _wait(self, argument: int) -> int | None:
@@ -244,6 +287,9 @@ _KINDS: "tuple[Callable[[StateMachine, int], int | None], ...]" = (
 )
 
 
+_due = attrgetter("due")
+
+
 class Pio:
     """State machines on the same pins and clock; ``cycle`` is now."""
 
@@ -269,14 +315,11 @@ class Pio:
 
     def step(self, limit: int) -> bool:
         """Execute the next instruction, if it is due before ``limit``; False if none is."""
-        machine, others = self.machines[0], NEVER
-        for other in self.machines[1:]:
-            if other.due < machine.due:
-                machine, others = other, machine.due
-            elif other.due < others:
-                others = other.due
+        machine = min(self.machines, key=_due)
         if machine.due >= limit:
             return False
         self.cycle = max(self.cycle, machine.due)
-        machine.step(min(limit, others))
+        if machine.step():
+            others = (other.quiet_until for other in self.machines if other is not machine)
+            machine.skip(min(limit, *others))
         return True
