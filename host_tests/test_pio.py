@@ -15,6 +15,7 @@ from pioemu import State, emulate  # type: ignore[import-untyped]
 from sim.pio_board import PioBoard
 
 STEP, DIRECTION, ENABLE, COUNT = 2, 3, 4, 5
+PAUSE_US = 150_000
 SYSTEM_CYCLES = 25  # of the 125 MHz clock in a cycle of the step program
 CYCLES_PER_US = 5
 RATES_US = {"1 Hz": 1_000_000, "100 Hz": 10_000, "10 kHz": 100, "100 kHz": 10, "250 kHz": 4}
@@ -30,7 +31,8 @@ class Bench:
         self.falls: list[int] = []
         self.board.pins.hooks.append(self._edge)
         self.hal: Any = self.board.hal
-        self.stepper = self.hal.PioStepper(0, STEP, DIRECTION, ENABLE)
+        self.cutoff: Any = self.board.cutoff.PioCutoff(5, ENABLE, COUNT, PAUSE_US)
+        self.stepper = self.hal.PioStepper(0, STEP, DIRECTION, self.cutoff)
         self.counter = self.hal.PioCounter(4, COUNT)
 
     def _edge(self, pin: int, level: int, cycle: int) -> None:
@@ -252,6 +254,7 @@ def test_enable_is_low_on_and_off_from_the_start(bench: Bench) -> None:
     pins = bench.board.pins
     assert pins.level(ENABLE) == 1
     bench.stepper.enable(True)
+    bench.run_us(1)
     assert pins.level(ENABLE) == 0
     bench.stepper.enable(False)
     assert pins.level(ENABLE) == 1
@@ -300,7 +303,8 @@ def test_a_soft_reset_finds_everything_safe(bench: Bench, us: int) -> None:
     bench.run_us(us)
     bench.board.pio.machines[0].enable(False, bench.board.pio.cycle)
     seen = len(bench.rises)
-    stepper = bench.hal.PioStepper(0, STEP, DIRECTION, ENABLE)
+    cutoff = bench.board.cutoff.PioCutoff(5, ENABLE, COUNT, PAUSE_US)
+    stepper = bench.hal.PioStepper(0, STEP, DIRECTION, cutoff)
     pins = bench.board.pins
     assert (pins.level(STEP), pins.level(DIRECTION), pins.level(ENABLE)) == (0, 0, 1)
     bench.run_us(10_000)
@@ -327,7 +331,7 @@ def test_a_dead_program_is_told_and_never_waited_for(bench: Bench) -> None:
 def test_a_system_clock_without_an_integer_divider_is_refused(system_hz: int) -> None:
     board = PioBoard(system_hz=system_hz)
     with pytest.raises(ValueError, match="is no multiple of 5000000 Hz"):
-        board.hal.PioStepper(0, STEP, DIRECTION, ENABLE)
+        board.hal.PioStepper(0, STEP, DIRECTION, None)
 
 
 @pytest.mark.req("D12")

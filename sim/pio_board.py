@@ -1,10 +1,10 @@
-"""A board's pins and PIO for the host: runs ``firmware/hal/pio_stepper.py`` itself on CPython.
+"""A board's pins and PIO for the host: runs ``firmware/hal/pio_*.py`` themselves on CPython.
 
-It offers the few names of MicroPython's ``rp2`` and ``machine`` that the file uses. What would
+It offers the few names of MicroPython's ``rp2`` and ``machine`` that the files use. What would
 block on a board raises here: a ``put`` into a full FIFO, a ``get`` from an empty one.
 """
 
-import importlib.util
+import importlib
 import sys
 from array import array
 from pathlib import Path
@@ -14,13 +14,16 @@ from typing import Any, ClassVar
 from sim import pio_asm
 from sim.pio import FIFO_WORDS, Pins, Pio
 
-_SOURCE = Path(__file__).parents[1] / "firmware" / "hal" / "pio_stepper.py"
+_FOLDER = Path(__file__).parents[1] / "firmware" / "hal"
+# The modules of a board are its own: they hold on to its pins.
+_PACKAGE = "hal_on_host"
 
 
 class PioBoard:
     """Pins and PIO. Every call of the firmware takes ``call_cycles`` of the system clock.
 
-    On a Pico a call takes 1 us or more, 125 cycles (recall). ``hal`` is the firmware's module.
+    On a Pico a call takes 1 us or more, 125 cycles (recall). ``hal`` and ``cutoff`` are the
+    firmware's pio_stepper and pio_cutoff.
     """
 
     def __init__(
@@ -33,34 +36,31 @@ class PioBoard:
         self.pio = Pio(self.pins)
         self.call_cycles = call_cycles
         self.system_hz = system_hz
-        self.hal = self._load()
+        self.hal, self.cutoff = self._load("pio_stepper", "pio_cutoff")
 
     def call(self) -> None:
         """Let the time of one call pass."""
         self.pio.run_until(self.pio.cycle + self.call_cycles)
 
-    def _load(self) -> Any:
-        rp2, machine = ModuleType("rp2"), ModuleType("machine")
+    def _load(self, *names: str) -> list[Any]:
+        rp2, machine, package = ModuleType("rp2"), ModuleType("machine"), ModuleType(_PACKAGE)
         here = {"board": self}
         vars(rp2).update(
             asm_pio=pio_asm.asm_pio, PIO=pio_asm, StateMachine=type("StateMachine", (_Sm,), here)
         )
         vars(machine).update(freq=lambda: self.system_hz, Pin=type("Pin", (_Pin,), here))
-        spec = importlib.util.spec_from_file_location("pio_stepper_on_host", _SOURCE)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        others = {name: sys.modules.get(name) for name in ("rp2", "machine")}
-        sys.modules.update(rp2=rp2, machine=machine)
+        package.__path__ = [str(_FOLDER)]
+        kept = dict(sys.modules)
+        sys.modules.update({"rp2": rp2, "machine": machine, _PACKAGE: package})
         try:
-            spec.loader.exec_module(module)
+            return [importlib.import_module(f"{_PACKAGE}.{name}") for name in names]
         finally:
-            for name, other in others.items():
-                if other is None:
-                    del sys.modules[name]
-                else:
-                    sys.modules[name] = other
-        return module
+            for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+                del sys.modules[name]
+            for name in ("rp2", "machine"):
+                del sys.modules[name]
+                if name in kept:
+                    sys.modules[name] = kept[name]
 
 
 class _Pin:
@@ -69,7 +69,9 @@ class _Pin:
     IN, OUT, PULL_DOWN = 0, 1, 2
     board: ClassVar[PioBoard]
 
-    def __init__(self, number: int, mode: int, pull: int = -1, value: int | None = None) -> None:
+    def __init__(
+        self, number: int, mode: int = -1, pull: int = -1, value: int | None = None
+    ) -> None:
         self.number = number
         if value is not None:
             self.value(value)
@@ -92,6 +94,7 @@ class _Sm:
         freq: int,
         sideset_base: _Pin | None = None,
         in_base: _Pin | None = None,
+        jmp_pin: _Pin | None = None,
     ) -> None:
         self._machine = self.board.pio.machines[number]
         divider, rest = divmod(self.board.system_hz, freq)
@@ -103,6 +106,7 @@ class _Sm:
             self._now(),
             sideset_base.number if sideset_base else 0,
             in_base.number if in_base else 0,
+            jmp_pin.number if jmp_pin else 0,
         )
 
     def _now(self) -> int:

@@ -1,13 +1,15 @@
-"""The board's own stepper on the plant: its Python and its PIO words, run by the interpreter."""
+"""The board's own stepper and hardware cut on the plant: their Python and their PIO words, run by
+the interpreter."""
 
+from pump.settings import Calibration
 from sim.hal import NEVER, SimStepper
 from sim.pio_board import PioBoard
 from sim.plant import Plant
 from sim.rig import Rig
 
 _CYCLES_PER_US = 125
-_SM = 0
-_STEP, _DIRECTION, _ENABLE = 2, 3, 4
+_SM, _CUT_SM = 0, 5
+_STEP, _DIRECTION, _ENABLE, _COUNT = 2, 3, 4, 5
 
 
 class SimPioStepper(SimStepper):
@@ -18,12 +20,16 @@ class SimPioStepper(SimStepper):
     edge that falls into a call is early by less than that call takes.
     """
 
+    step_pl = Calibration().step_pl
+
     def __init__(self, plant: Plant) -> None:
         super().__init__(plant)
-        self._board = board = PioBoard(call_cycles=25)
+        self._board = board = PioBoard(((_STEP, _COUNT),), call_cycles=25)
         self._origin = 0  # the board's cycle at the plant's time 0
         board.pins.hooks.append(self._edge)
-        self._stepper = board.hal.PioStepper(_SM, _STEP, _DIRECTION, _ENABLE)
+        pause_us = board.cutoff.pause_us(self.step_pl)
+        cutoff = board.cutoff.PioCutoff(_CUT_SM, _ENABLE, _COUNT, pause_us)
+        self._stepper = board.hal.PioStepper(_SM, _STEP, _DIRECTION, cutoff)
 
     def _edge(self, pin: int, level: int, cycle: int) -> None:
         if pin == _ENABLE:

@@ -11,6 +11,8 @@ What the step program holds by itself, whatever is put into its FIFO:
 - from the token to the first edge it takes 1.6 us, so DIR, set before the token, is stable by then
   (a TMC2209 wants 0.02 us (recall)).
 
+Steps need current: ENABLE belongs to the hardware cut (``pio_cutoff.py``).
+
 Both programs run at an integer divider of the system clock, so no edge jitters. The period is
 5 * (interval - MIN_INTERVAL_US) + 20 cycles of 0.2 us: exactly the interval.
 """
@@ -24,6 +26,8 @@ from machine import Pin
 from pump.compat import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from rp2.asm_pio import (
         block,
         isr,
@@ -46,6 +50,13 @@ if TYPE_CHECKING:
         y,
         y_dec,
     )
+
+    class Current(Protocol):
+        """What switches the motor's current."""
+
+        def enable(self, on: bool) -> None:
+            """Energise the motor, or take its current away."""
+
 
 STEP_HZ = const(5_000_000)
 # 25 MHz: a pulse of 80 ns is seen, shorter than a driver takes for a step; an edge takes three
@@ -110,7 +121,8 @@ def EDGES():  # type: ignore[no-untyped-def]
     jmp(x_dec, "next")
 
 
-def _check_clock(program_hz: int) -> None:
+def check_clock(program_hz: int) -> None:
+    """ValueError if the system clock is no multiple of a program's."""
     if machine.freq() % program_hz:
         raise ValueError(
             "system clock = {} Hz is no multiple of {} Hz; use 125 MHz".format(
@@ -119,30 +131,31 @@ def _check_clock(program_hz: int) -> None:
         )
 
 
-def _empty(sm: rp2.StateMachine) -> None:
+def empty(sm: rp2.StateMachine, pull_word: int = PULL_NOBLOCK) -> None:
     """Drop what is in both FIFOs of a state machine that is stopped.
 
-    Making it anew empties them on the chip, but not on every emulator.
+    ``pull_word`` is its PULL without waiting, with the side-set that it is to keep. Making it
+    anew empties them on the chip, but not on every emulator.
     """
     for _ in range(_FIFO_WORDS):
         if sm.tx_fifo():
-            sm.exec(PULL_NOBLOCK)
+            sm.exec(pull_word)
         if sm.rx_fifo():
             sm.get()
 
 
 class PioStepper:
-    """Port Stepper. DIR is low forward; ENABLE is low on."""
+    """Port Stepper. DIR is low forward."""
 
-    def __init__(self, sm: int, step: int, direction: int, enable: int) -> None:
+    def __init__(self, sm: int, step: int, direction: int, current: "Current") -> None:
         """Make everything safe, whatever a soft reset left behind.
 
-        ``sm`` is a state machine, 0..7; the others are pin numbers.
+        ``sm`` is a state machine, 0..7; then pin numbers. ``current`` is off until ``enable``.
         """
-        self._enable = Pin(enable, Pin.OUT, value=1)
+        self._current = current
         self._step = Pin(step, Pin.OUT, value=0)
         self._direction = Pin(direction, Pin.OUT, value=0)
-        _check_clock(STEP_HZ)
+        check_clock(STEP_HZ)
         self._sm_id = sm
         self._token = array("I", (0, 0))
         self._word = array("I", (0,))
@@ -153,7 +166,7 @@ class PioStepper:
     def _start(self) -> None:
         """Put the state machine at the program's start, with nothing to emit and STEP low."""
         self._sm = rp2.StateMachine(self._sm_id, STEPS, freq=STEP_HZ, sideset_base=self._step)
-        _empty(self._sm)
+        empty(self._sm)
         self._sm.active(1)
 
     def burst(self, steps: int, interval_us: int) -> None:
@@ -210,7 +223,7 @@ class PioStepper:
 
     def enable(self, on: bool) -> None:
         """Energise the motor, or take its current away."""
-        self._enable.value(not on)
+        self._current.enable(on)
 
     def _left(self) -> int:
         """Pulses of the burst that are still to come; RuntimeError if the program is dead."""
@@ -244,12 +257,12 @@ class PioCounter:
 
     def __init__(self, sm: int, pin: int) -> None:
         """``sm`` is a state machine, 0..7; pulled down, so a wire that is off counts nothing."""
-        _check_clock(COUNT_HZ)
+        check_clock(COUNT_HZ)
         self._word = array("I", (0,))
         self._sm = rp2.StateMachine(
             sm, EDGES, freq=COUNT_HZ, in_base=Pin(pin, Pin.IN, Pin.PULL_DOWN)
         )
-        _empty(self._sm)
+        empty(self._sm)
         self._sm.exec(MOV_X_NOT_NULL)
         self._sm.active(1)
 

@@ -7,6 +7,7 @@ from pump.board import Board
 from pump.compat import const
 
 from .board_hal import BoardHal
+from .pio_cutoff import PioCutoff, pause_us
 from .pio_stepper import PioCounter, PioStepper
 
 # Watchdog scratch registers keep their content over every reset but power-on; 4..7 belong to the
@@ -16,7 +17,9 @@ _MARK = const(0x0C157000)
 
 _I2C_TIMEOUT_US = const(2_000)
 _STEP_SM = const(0)
+# Both see the count pin, so they share a PIO, and its 32 instructions.
 _COUNT_SM = const(4)
+_CUT_SM = const(5)
 
 
 def give_reason(reason: int) -> None:
@@ -61,7 +64,8 @@ class AnalogIn:
 def board_hal(board: Board) -> BoardHal:
     """All ports of a Pico, with the motor off until the pump enables it."""
     pins = board.pins
-    stepper = PioStepper(_STEP_SM, pins["step"], pins["dir"], pins["enable"])
+    cutoff = PioCutoff(_CUT_SM, pins["enable"], pins["count"], pause_us(board.calibration.step_pl))
+    stepper = PioStepper(_STEP_SM, pins["step"], pins["dir"], cutoff)
     return BoardHal(
         board, stepper, PioCounter(_COUNT_SM, pins["count"]), AnalogIn, _I2C_TIMEOUT_US
     )
