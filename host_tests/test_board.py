@@ -10,6 +10,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
+from rp2040py.gpio_pin import GPIOPinState
 
 from host_tests.board import (
     NO_PLANT,
@@ -28,6 +29,7 @@ from pump.therapy import KIND_CONTINUOUS, Program
 from sim import board_rig
 from sim.board import flash
 from sim.board_rig import BoardRig
+from sim.pio_board import PioBoard
 
 # One rig for all of them, also under pytest-xdist.
 pytestmark = pytest.mark.xdist_group("board")
@@ -44,9 +46,14 @@ LATEST_US = 50_000
 # A Pico's 264 kB leave 240 kB to MicroPython's heap; an alarm and its history must always fit.
 FREE_BYTES = 64 * 1024
 
-# The shipped main.py, and a task that tells of the heap through the pump's own console.
+# Pins that nothing else uses: high, a task of PROBE puts the looks off, or never comes back.
+PUT_OFF, NEVER_BACK = 6, 7
+
+# The shipped main.py, and tasks: one tells of the heap through the pump's own console, the other
+# does harm. It spins while a burst may run, and then sleeps where a task must not, which is as
+# endless, and takes the emulator no time.
 PROBE = b"""
-import asyncio, gc
+import asyncio, gc, time
 import board
 from machine import Pin
 Pin(board.PINS["enable"], Pin.OUT, value=1)
@@ -69,9 +76,22 @@ async def tell(pump):
             console.write(_MORE)
         console.flush(2000)
 
+async def harm(pump):
+    put_off, never_back = [Pin(pin, Pin.IN, Pin.PULL_DOWN) for pin in (6, 7)]
+    while True:
+        await asyncio.sleep_ms(10)
+        if put_off.value():
+            pump._look_us += 1 << 40
+        if never_back.value():
+            begun_ms = time.ticks_ms()
+            while True:
+                if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
+                    time.sleep_ms(50)
+
 run = loop.Loop.run
 async def probed(self):
     asyncio.create_task(tell(self))
+    asyncio.create_task(harm(self))
     await run(self)
 loop.Loop.run = probed
 loop.main(board)
@@ -136,6 +156,18 @@ def _owe_a_burst(rig: BoardRig) -> int:
     return len(rig.pulses) - before
 
 
+# The motor's hardware as hal/rp2.py sets it up.
+MOTOR_AT_THE_PROMPT = (
+    "import board\n"
+    "from hal.pio_cutoff import PioCutoff\n"
+    "from hal.pio_stepper import PioStepper, PioCounter\n"
+    "pins = board.PINS\n"
+    "cutoff = PioCutoff(5, pins['enable'], pins['count'], 150000)\n"
+    "stepper = PioStepper(0, pins['step'], pins['dir'], cutoff)\n"
+    "counter = PioCounter(4, pins['count'])\n"
+)
+
+
 # -- a board of either kind ---------------------------------------------------------------------
 
 
@@ -147,12 +179,7 @@ def test_prompt_pulses_and_restart(board):
     board.send(b"\x03")
     wait_for(board, b">>> ", 3)
     code = (
-        "import gc, time, board\n"
-        "from hal.pio_stepper import PioStepper, PioCounter\n"
-        "pins = board.PINS\n"
-        "stepper = PioStepper(0, pins['step'], pins['dir'], pins['enable'])\n"
-        "counter = PioCounter(4, pins['count'])\n"
-        "stepper.burst(100, 1000)\n"
+        "import gc, time\n" + MOTOR_AT_THE_PROMPT + "stepper.burst(100, 1000)\n"
         "time.sleep_ms(20)\n"
         "part = stepper.emitted()\n"
         "while stepper.busy(): time.sleep_ms(5)\n"
@@ -320,6 +347,76 @@ def test_lost_memory_is_no_full_reservoir(image):
     assert faults.RESERVOIR_UNKNOWN in _standing(rig)
 
 
+# -- F12: the motor is cut in hardware ------------------------------------------------------------
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("F12")
+@in_a_copy
+def test_a_processor_that_feeds_tokens_for_ever_is_cut_after_3_s(rig):
+    """Step upon step, 20 ms apart, with the motor switched on again and again."""
+    board = EmulatedBoard(rig)
+    board.send(b"\x03")
+    wait_for(board, b">>> ", 3)
+    enable: list[tuple[int, bool]] = []
+    rig.chip.mcu.gpio[rig.board.pins["enable"]].add_listener(
+        lambda value, _: enable.append((rig.now_us, value == GPIOPinState.LOW))
+    )
+    code = (
+        "import time\n" + MOTOR_AT_THE_PROMPT + "stepper.enable(True)\n"
+        "begun = time.ticks_ms()\n"
+        "while time.ticks_diff(time.ticks_ms(), begun) < 4000:\n"
+        " stepper.enable(True)\n"
+        " if not stepper.busy(): stepper.burst(1, 1000)\n"
+        " time.sleep_ms(20)\n"
+        "print(stepper.emitted(), counter.count(), pins['enable'], end=' ')\n"
+        "stepper.enable(False)\n"
+        "stepper.enable(True)\n"
+        "stepper.burst(1, 1000)\n"
+    )
+    emitted, counted, _ = map(int, execute(board, code, 12).split())
+    first_us, last_us = rig.pulses[0][0], rig.pulses[-2][0]
+    (_, on), (cut_us, still_on), (_, on_again) = enable
+    print(f"ENABLE goes off {(cut_us - first_us) / 1e6:.4f} s after the first pulse of a move")
+    assert (on, still_on, on_again) == (True, False, True)
+    assert abs(cut_us - first_us - 3_000_000) < 5_000
+    assert last_us - cut_us > 900_000
+    after = [t for t, _ in rig.pulses if cut_us < t <= last_us]
+    assert len(after) > 40
+    assert emitted == counted == len(rig.pulses) - 1
+    assert rig.wiring.enabled_us is not None
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("F12", "F03")
+@in_a_copy
+def test_a_cut_motor_shows_as_a_stall(rig):
+    """The wire from STEP is stuck high for 3 s, a move without an end: the motor loses its
+    current behind the pump's back, and a bolus then counts pulses of a rotor that does not turn.
+    """
+    words = PioBoard().cutoff.CUTOFF.words
+    loaded = list(rig.chip.mcu.pio[1].instructions)
+    start = loaded.index(words[0])
+    moved = [word + start if not word >> 13 else word for word in words]
+    assert loaded[start : start + len(words)] == moved
+    count = rig.board.pins["count"]
+    stuck_us = rig.now_us
+    rig.chip.drive(count, True)
+    rig.run_until(lambda: rig.wiring.enabled_us is None, 4, 0.001)
+    rig.chip.drive(count, False)
+    print(f"line stuck high: ENABLE goes off after {(rig.now_us - stuck_us) / 1e6:.3f} s")
+    assert abs(rig.now_us - stuck_us - 3_000_000) < 5_000
+    assert faults.MOTOR_STALL not in _standing(rig)
+    rig.press()
+    rig.run_until(lambda: rig.wiring.lamps >> 2, 10)
+    rig.run(0.5)
+    print(f"alarm after {len(rig.pulses)} pulses")
+    assert faults.MOTOR_STALL in _standing(rig)
+    assert 3 <= len(rig.pulses) <= 6
+
+
 # -- what it costs ------------------------------------------------------------------------------
 
 
@@ -336,6 +433,64 @@ def _reports(rig: BoardRig, begin: int) -> list[list[int]]:
     """The reports since the console had said ``begin`` characters, whole lines only."""
     lines = rig.said[begin:].split("\n")[1:-1]
     return [list(map(int, line.split()[1:])) for line in lines if line.startswith("~heap")]
+
+
+# -- F11: a loop that does not complete its checks ------------------------------------------------
+
+
+def _reset_and_delivering_again(rig: BoardRig, failed_us: int) -> None:
+    """It is reset within 8 s, delivers after its self-test, and the account is in its bounds."""
+    rig.run_until(lambda: rig.chip.resets, 9, 0.1)
+    for pin in (PUT_OFF, NEVER_BACK):
+        rig.chip.drive(pin, False)
+    reset_s = (rig.began_us + rig.chip.resets[0] - failed_us) / 1e6
+    fed_s = (rig.began_us + rig.chip.resets[0] - failed_us - WATCHDOG_US) / 1e6
+    assert reset_s <= 8
+    assert rig.wiring.enabled_us is None
+    _assert_within_bounds(rig)
+    rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S)
+    print(f"last fed {fed_s:.2f} s, reset {reset_s:.2f} s, ", end="")
+    print(f"delivering {(rig.now_us - failed_us) / 1e6:.2f} s after the failure")
+    rig.run(1)
+    assert rig.remembered().memory.state.resting == modes.BASAL
+    _assert_within_bounds(rig)
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("F11")
+@in_a_copy
+def test_a_loop_that_lives_and_does_not_look_is_reset(probed):
+    rig = probed
+    failed_us = rig.now_us
+    rig.chip.drive(PUT_OFF, True)
+    rig.run(2.5)
+    said = len(rig.said)
+    fed_us = rig.began_us + rig.chip.fed_us
+    assert failed_us - 250_000 < fed_us <= failed_us + 1_000_000
+    rig.run(2)
+    assert _reports(rig, said), "the loop still lives"
+    assert fed_us == rig.began_us + rig.chip.fed_us
+    assert not rig.chip.resets
+    _reset_and_delivering_again(rig, failed_us)
+
+
+@pytest.mark.slow
+@needs_plant
+@pytest.mark.req("F11", "D11")
+@in_a_copy
+def test_a_task_that_never_comes_back_in_a_burst_is_reset(probed):
+    rig = probed
+    emitted = _owe_a_burst(rig)
+    failed_us, before = rig.now_us, len(rig.pulses)
+    rig.chip.drive(NEVER_BACK, True)
+    rig.run(1)
+    after = len(rig.pulses) - before
+    print(f"an endless loop in a burst, {emitted} pulses into it: {after} more; ", end="")
+    assert after > 0
+    assert emitted + after <= MAX_BURST_STEPS
+    assert rig.began_us + rig.chip.fed_us <= failed_us + 100_000
+    _reset_and_delivering_again(rig, failed_us)
 
 
 @pytest.mark.slow

@@ -16,6 +16,12 @@ from sim.board.console import Console
 # state machine do one instruction a jump: without an alarm this often a burst would stand still.
 _PACE_NS = 200
 _PIO0_BUS = 0x50200
+# The hardware cut's program (firmware/hal/pio_cutoff.py) counts time in turns of so many cycles.
+# Asleep, the emulator gives it one instruction a jump, so the turns it missed are taken off here.
+_COUNT_NS = 1_000_000
+_CYCLE_NS = 40
+_TURN_CYCLES = 3
+_WATCHDOG_LOAD = 0x04
 # Command of the flash chip: bytes that it writes, 0 for as many as follow it.
 _PAGE_PROGRAM = 0x02
 _FLASH_WRITES = {_PAGE_PROGRAM: 0, 0x20: 4096, 0xD8: 65_536}
@@ -24,10 +30,10 @@ _FLASH_WRITES = {_PAGE_PROGRAM: 0, 0x20: 4096, 0xD8: 65_536}
 class Chip:
     """An emulated chip with ``flash`` in it; ``now_us`` counts from its power-on.
 
-    ``resets`` holds when the watchdog reset it. ``flash_writes`` counts erasures and pages
-    programmed, of which ``flash_erasures`` are erasures; neither takes any time here. The write of
-    number ``cut_at`` is done by half, nothing after it, and the chip stops (``cut``), as if its
-    supply had failed.
+    ``resets`` holds when the watchdog reset it, ``fed_us`` is when it was last fed.
+    ``flash_writes`` counts erasures and pages programmed, of which ``flash_erasures`` are
+    erasures; neither takes any time here. The write of number ``cut_at`` is done by half, nothing
+    after it, and the chip stops (``cut``), as if its supply had failed.
     """
 
     def __init__(self, flash: bytes) -> None:
@@ -42,12 +48,16 @@ class Chip:
         self._pace = self._clock.create_alarm(self._keep_pace)
         pio = cast(Any, _PioBus(mcu.pio[0], self._keep_pace))
         mcu.peripherals[_PIO0_BUS] = pio
+        self._counted: tuple[float, int] | None = None
         self._ssi = cast(Any, mcu.ssi)
         self._apply_flash_command = self._ssi._apply_command
         self._ssi._apply_command = self._on_flash_command
         watchdog = cast(Any, mcu.watchdog)
         self._reset: Callable[[], None] = watchdog.on_watchdog_trigger
         watchdog.on_watchdog_trigger = self._on_watchdog
+        self._write_watchdog = watchdog.write_uint32
+        watchdog.write_uint32 = self._on_watchdog_write
+        self.fed_us = 0
         self.console = Console(mcu.usb_ctrl)
         self.resets: list[int] = []
         self.flash_writes = self.flash_erasures = 0
@@ -73,6 +83,11 @@ class Chip:
         while not self._simulator.stopped:
             execute_batch(self._simulator, 1)
 
+    def drive(self, pin: int, level: bool) -> None:
+        """Hold a pin high or low from outside."""
+        self.mcu.gpio[pin].set_input_value(level)
+        self._keep_pace()
+
     def hang(self) -> None:
         """Let the processor do nothing more, interrupts included; all else goes on."""
         self.mcu.core.enabled_interrupts = 0
@@ -93,9 +108,33 @@ class Chip:
         self._simulator.stopped = True
 
     def _keep_pace(self) -> None:
-        steps = self.mcu.pio[0].machines[0]
+        steps, cutoff = self.mcu.pio[0].machines[0], self.mcu.pio[1].machines[1]
+        counting = cutoff.enabled and not cutoff.waiting
+        if counting:
+            self._count_time(cutoff)
+        else:
+            self._counted = None
         if steps.enabled and not steps.waiting:
             self._pace.schedule(_PACE_NS)
+        elif counting:
+            self._pace.schedule(_COUNT_NS)
+
+    def _count_time(self, cutoff: Any) -> None:
+        now_ns = self._clock.nanos
+        if self._counted is None:
+            self._counted = now_ns, cutoff.cycles
+        since_ns, cycles = self._counted
+        if now_ns - since_ns >= _COUNT_NS:
+            missed = round(now_ns - since_ns) // _CYCLE_NS - (cutoff.cycles - cycles)
+            turns = min(max(0, missed) // _TURN_CYCLES, cutoff.x, cutoff.y)
+            cutoff.x -= turns
+            cutoff.y -= turns
+            self._counted = now_ns, cutoff.cycles
+
+    def _on_watchdog_write(self, offset: int, value: int) -> None:
+        if offset == _WATCHDOG_LOAD:
+            self.fed_us = self.now_us
+        self._write_watchdog(offset, value)
 
     def _on_watchdog(self) -> None:
         self.resets.append(self.now_us)
