@@ -8,12 +8,12 @@ step program tokens for ever, is cut as well. It is not protected against code t
 or the state machine itself, nor does it see anything while the wire from STEP is off; the pump
 then stops because the count differs (D12).
 
-The pause must be shorter than any that legal moves make, and as long as can be, since a step a
-pause is what a mad processor can still do: at most 4/3 of the highest rate, or on the default rig
-6.7 steps/s, 52 mL/day. Legal moves are these:
+It bounds a move, not a rate: who rests in time may go on. So the pause is as long as legal moves
+allow. Single steps, a pause apart, are not cut: 32 mL/day with steps below 56 nL, 52 mL/day on the
+default rig. Legal moves are these:
 
-- therapy at the highest rate: a step each 323 ms on the default rig, finer boards a step each
-  ``highest_rate_period_us``, of which the pause is 3/4 at most;
+- therapy at the highest rate, 24 mL/day: a step each 323 ms on the default rig, or 3.6 us for each
+  pL of the step; the pause is 3/4 of that at most;
 - catching up: 16 steps 5 ms apart once the loop was held up by 2 steps or more, which was a
   pause; what is left is less than a step, so the next one comes at the rate's own period;
 - drawing back after an occlusion: 16 steps 5 ms apart, 75 ms, begun 250 ms apart, which leaves
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 # F12.
 MOVE_US = const(3_000_000)
-# 16 steps take 75 ms; a tenth less than what a burst of back-off leaves of its 250 ms.
+# Less than the 175 ms that a burst of back-off leaves of its 250 ms.
 LONGEST_PAUSE_US = const(150_000)
 
 _CYCLES_PER_US = const(25)
