@@ -22,6 +22,9 @@ _COUNT_NS = 1_000_000
 _CYCLE_NS = 40
 _TURN_CYCLES = 3
 _WATCHDOG_LOAD = 0x04
+# The emulator asks its bus at every access whether Python has replaced one of these methods, and
+# makes a bound method to compare. One that lies ready spares it that: a third of all time.
+_BUS = [f"{way}_uint{bits}" for way in ("read", "write") for bits in (8, 16, 32)]
 # Command of the flash chip: bytes that it writes, 0 for as many as follow it.
 _PAGE_PROGRAM = 0x02
 _FLASH_WRITES = {_PAGE_PROGRAM: 0, 0x20: 4096, 0xD8: 65_536}
@@ -39,6 +42,8 @@ class Chip:
     def __init__(self, flash: bytes) -> None:
         self.mcu = mcu = RP2040()
         self._simulator = Simulator(rp2040=mcu)
+        for name in _BUS:
+            setattr(mcu, name, getattr(mcu, name))
         mcu.logger = ConsoleLogger(LogLevel.ERROR)
         mcu.load_bootrom(BOOTROM_B1)
         mcu.flash[: len(flash)] = flash
