@@ -27,7 +27,7 @@ from pump.calendar import ALL_DAYS
 from pump.dosing import CATCH_UP_INTERVAL_US, MAX_BURST_STEPS
 from pump.therapy import KIND_CONTINUOUS, Program
 from sim import board_rig
-from sim.board import flash
+from sim.board import flash, probe
 from sim.board_rig import BoardRig
 from sim.pio_board import PioBoard
 
@@ -45,57 +45,6 @@ WATCHDOG_US = 5_000_000
 LATEST_US = 50_000
 # A Pico's 264 kB leave 240 kB to MicroPython's heap; an alarm and its history must always fit.
 FREE_BYTES = 64 * 1024
-
-# Pins that nothing else uses: high, a task of PROBE puts the looks off, or never comes back.
-PUT_OFF, NEVER_BACK = 6, 7
-
-# The shipped main.py, and tasks: one tells of the heap through the pump's own console, the other
-# does harm. It spins while a burst may run, and then sleeps where a task must not, which is as
-# endless, and takes the emulator no time.
-PROBE = b"""
-import asyncio, gc, time
-import board
-from machine import Pin
-Pin(board.PINS["enable"], Pin.OUT, value=1)
-Pin(board.PINS["step"], Pin.OUT, value=0)
-from hal import loop
-from hal.console import on_stdio
-
-_MORE = b"." * 99 + b"\\n"
-
-async def tell(pump):
-    console = on_stdio()
-    while True:
-        await asyncio.sleep_ms(1000)
-        gc.collect()
-        line = b"~heap %d %d %d %d %d\\n" % (
-            pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us,
-            console.dropped)
-        console.write(line)
-        for _ in range(3):
-            console.write(_MORE)
-        console.flush(2000)
-
-async def harm(pump):
-    put_off, never_back = [Pin(pin, Pin.IN, Pin.PULL_DOWN) for pin in (6, 7)]
-    while True:
-        await asyncio.sleep_ms(10)
-        if put_off.value():
-            pump._look_us += 1 << 40
-        if never_back.value():
-            begun_ms = time.ticks_ms()
-            while True:
-                if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
-                    time.sleep_ms(50)
-
-run = loop.Loop.run
-async def probed(self):
-    asyncio.create_task(tell(self))
-    asyncio.create_task(harm(self))
-    await run(self)
-loop.Loop.run = probed
-loop.main(board)
-"""
 
 needs_plant = pytest.mark.skipif(bool(PORT), reason=NO_PLANT)
 
@@ -423,16 +372,15 @@ def test_a_cut_motor_shows_as_a_stall(rig):
 @pytest.fixture(scope="session")
 def probed(image: None) -> BoardRig:
     """A rig like ``booted`` that tells of its heap, four lines a report, and has settled."""
-    rig = board_rig.deliver(PROGRAM, main=PROBE)
+    rig = board_rig.deliver(PROGRAM, files=flash.firmware(main=probe.MAIN))
     rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S)
     rig.run(3)
     return rig
 
 
-def _reports(rig: BoardRig, begin: int) -> list[list[int]]:
+def _reports(rig: BoardRig, begin: int) -> list[probe.Report]:
     """The reports since the console had said ``begin`` characters, whole lines only."""
-    lines = rig.said[begin:].split("\n")[1:-1]
-    return [list(map(int, line.split()[1:])) for line in lines if line.startswith("~heap")]
+    return probe.reports(rig.said[begin:])
 
 
 # -- F11: a loop that does not complete its checks ------------------------------------------------
@@ -441,7 +389,7 @@ def _reports(rig: BoardRig, begin: int) -> list[list[int]]:
 def _reset_and_delivering_again(rig: BoardRig, failed_us: int) -> None:
     """It is reset within 8 s, delivers after its self-test, and the account is in its bounds."""
     rig.run_until(lambda: rig.chip.resets, 9, 0.1)
-    for pin in (PUT_OFF, NEVER_BACK):
+    for pin in (probe.PUT_OFF, probe.NEVER_BACK):
         rig.chip.drive(pin, False)
     reset_s = (rig.began_us + rig.chip.resets[0] - failed_us) / 1e6
     fed_s = (rig.began_us + rig.chip.resets[0] - failed_us - WATCHDOG_US) / 1e6
@@ -463,7 +411,7 @@ def _reset_and_delivering_again(rig: BoardRig, failed_us: int) -> None:
 def test_a_loop_that_lives_and_does_not_look_is_reset(probed):
     rig = probed
     failed_us = rig.now_us
-    rig.chip.drive(PUT_OFF, True)
+    rig.chip.drive(probe.PUT_OFF, True)
     rig.run(2.5)
     said = len(rig.said)
     fed_us = rig.began_us + rig.chip.fed_us
@@ -483,7 +431,7 @@ def test_a_task_that_never_comes_back_in_a_burst_is_reset(probed):
     rig = probed
     emitted = _owe_a_burst(rig)
     failed_us, before = rig.now_us, len(rig.pulses)
-    rig.chip.drive(NEVER_BACK, True)
+    rig.chip.drive(probe.NEVER_BACK, True)
     rig.run(1)
     after = len(rig.pulses) - before
     print(f"an endless loop in a burst, {emitted} pulses into it: {after} more; ", end="")

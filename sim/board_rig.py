@@ -120,17 +120,17 @@ def deliver(
     *,
     board: str = "pico",
     limits: dict[str, int] | None = None,
-    main: bytes | None = None,
+    files: dict[str, bytes] | None = None,
     state: bool = True,
     **plant: Any,
 ) -> BoardRig:
     """A rig whose pump was delivering ``program`` when its power failed, switched on again.
 
-    ``main`` replaces main.py; without ``state`` the pump has lost its memory.
+    ``files`` replace the firmware on its file system; without ``state`` it has lost its memory.
     """
     data = board_data(board)
     config = PlantConfig(concentration_ug_per_ml=program.concentration_ug_per_ml, **plant)
     truth, memory = delivering(config, data.calibration, program, Limits(limits or {}))
-    files = flash_image.firmware(board, main)
+    files = flash_image.firmware(board) if files is None else files
     flash = flash_image.make({**files, **memory} if state else files)
     return BoardRig(truth, config, flash, data)
