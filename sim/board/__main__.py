@@ -24,6 +24,7 @@ def main(tcp: int, dose: int) -> None:
     click.echo("An emulated Pico; a research and teaching rig, not a medical device.")
     click.echo(f"console: {terminals.pty}  or  socket://127.0.0.1:{terminals.tcp}")
     click.echo(f"     e.g. mpremote connect {terminals.pty}")
+    click.echo(f"     or   make flash PORT={terminals.pty} ARGS='--patience 120'")
     click.echo("It boots in half a minute; a busy processor is emulated 20 times too slow.")
     try:
         serve(rig, terminals)

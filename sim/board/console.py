@@ -22,6 +22,7 @@ class Console:
         self.received = bytearray()
         self._usb = usb
         self._cdc = cdc = USBCDC(usb)
+        self._typed = bytearray()
         self._asked: tuple[int, int] | None = None
         self._withheld: list[tuple[int, int]] = []
         self._reading = True
@@ -34,13 +35,12 @@ class Console:
         usb.on_reset = self._on_reset
 
     def send(self, data: bytes) -> None:
-        """Type something."""
-        for byte in data:
-            self._cdc.send_serial_byte(byte)
+        """Type something; any number of bytes, passed on as the chip takes them."""
+        self._typed += data
         if self._asked is not None and data:
             endpoint, size = self._asked
             self._asked = None
-            self._answer(endpoint, size)
+            self._on_asked(endpoint, size)
 
     @property
     def reading(self) -> bool:
@@ -56,10 +56,14 @@ class Console:
                 self._hand_over(offset, value)
 
     def _on_asked(self, endpoint: int, size: int) -> None:
-        if endpoint == self._cdc._out_endpoint and self._cdc.tx_fifo.empty:
-            self._asked = (endpoint, size)
-        else:
-            self._answer(endpoint, size)
+        if endpoint == self._cdc._out_endpoint:
+            if not self._typed:
+                self._asked = (endpoint, size)
+                return
+            for byte in self._typed[:size]:
+                self._cdc.send_serial_byte(byte)
+            del self._typed[:size]
+        self._answer(endpoint, size)
 
     def _on_buffer(self, offset: int, value: int) -> None:
         ours = offset == _BUFFERS + 8 * self._cdc._in_endpoint

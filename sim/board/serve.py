@@ -6,6 +6,7 @@ import selectors
 import socket
 import time
 import tty
+from collections.abc import Callable
 from contextlib import suppress
 
 from sim.board_rig import BoardRig
@@ -34,6 +35,15 @@ class Terminals:
         self._peers: list[socket.socket] = []
         self.tcp = self._listener.getsockname()[1]
         self.pty = os.ttyname(slave)
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        for peer in self._peers:
+            peer.close()
+        self._listener.close()
+        self._selector.close()
+        os.close(self._master)
+        os.close(self._slave)
 
     def typed(self, wait_s: float) -> bytes:
         """What was typed, waiting at most so long."""
@@ -78,18 +88,18 @@ class Terminals:
                 self._forget(peer)
 
 
-def serve(rig: BoardRig, terminals: Terminals) -> None:
-    """Run the board at the pace of real time, or as fast as it goes, for good."""
+def serve(rig: BoardRig, terminals: Terminals, going: Callable[[], bool] = lambda: True) -> None:
+    """Run the board at the pace of real time, or as fast as it goes, as long as ``going()``."""
     due_s = time.monotonic()
-    heard = resets = 0
-    while True:
+    heard, resets = len(rig.chip.console.received), len(rig.chip.resets)
+    while going():
         console = rig.chip.console
         if len(console.received) > heard:
             terminals.say(bytes(console.received[heard:]))
             heard = len(console.received)
         if len(rig.chip.resets) > resets:
             resets = len(rig.chip.resets)
-            print(f"{rig.now_us / 1e6:.1f} s: reset by the watchdog")
+            print(f"{rig.chip.now_us / 1e6:.1f} s: the board was reset")
         typed = terminals.typed(due_s - time.monotonic())
         if typed:
             console.send(typed)
