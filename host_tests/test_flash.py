@@ -3,10 +3,6 @@
 import builtins
 import io
 import json
-import os
-import subprocess
-import sys
-import time
 import types
 from pathlib import Path
 
@@ -17,9 +13,8 @@ from serial.tools import list_ports
 
 from pump.version import VERSION
 from tools import boards
-from tools.flash import FlashError, package, payload, ports, remote
+from tools.flash import FlashError, package, payload, ports, remote, said
 from tools.flash import __main__ as command
-from tools.image import CannotBuild, plain
 
 ROOT = Path(__file__).parents[1]
 # The least that behaves like the firmware at start-up.
@@ -100,7 +95,7 @@ class FakeBoard:
         try:
             exec(command, self.scope)
         except ConnectionError:
-            raise OSError("the line broke") from None
+            raise OSError(5, "Input/output error") from None
         except Exception as error:
             return out.getvalue().encode(), f"Traceback\n{type(error).__name__}: {error}".encode()
         return out.getvalue().encode(), b""
@@ -150,7 +145,7 @@ def board(tmp_path, monkeypatch, tree):
     """A board that has MicroPython and nothing else."""
     fake = FakeBoard(tmp_path / "flash")
     monkeypatch.setattr(remote.Remote, "_enter", lambda self: fake)
-    monkeypatch.setattr(remote.Remote, "_said", lambda self: fake.says)
+    monkeypatch.setattr(remote, "said", lambda device, patience_s: fake.says)
     monkeypatch.setattr(remote, "_RESET_S", 0)
     monkeypatch.setattr(ports, "check", lambda device: None)
     return fake
@@ -279,7 +274,7 @@ def test_a_port_that_cannot_be_opened_is_explained(tree, monkeypatch, error, sai
 
 def test_a_silent_board_points_to_the_service_strap(tree, monkeypatch):
     class Silent:
-        def __init__(self, device):
+        def __init__(self, device, timeout):
             raise OSError
 
     from mpremote import transport_serial
@@ -355,32 +350,69 @@ def test_the_mip_package_lists_the_firmware_as_it_is():
     assert all((ROOT / "firmware" / source).is_file() for _, source in listed["urls"])
 
 
-@pytest.mark.slow
-def test_an_emulated_pico_is_flashed_checked_and_started(tree):
-    try:
-        image = plain.find()
-    except CannotBuild as error:
-        pytest.skip(f"no MicroPython image: {error}")
-    emulator = subprocess.Popen(
-        [sys.executable, "-m", "rp2040py", "micropython", "--tcp-port", "0", "--image", image],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert emulator.stdout is not None
-    try:
-        address = ""
-        end_s = time.monotonic() + 60
-        while not address and time.monotonic() < end_s:
-            words = emulator.stdout.readline().decode().split()
-            address = words[words.index("on") + 1] if "listening" in words else ""
-        device = f"socket://{address}"
-        slow = ["--patience", "300", "--port", device]
-        done = CliRunner().invoke(command.main, slow)
-        assert (done.stderr, done.exit_code) == ("", 0)
-        assert f"copied {len(ON_BOARD)}, removed 0" in done.stdout
-        assert done.stdout.splitlines()[-1] == f"{device}: cisterna {VERSION} on pico running"
-    finally:
-        emulator.kill()
-        emulator.wait()
-        emulator.stdout.close()
+class Port:
+    """A serial port at which a board answers: ``answers`` maps what is written to what it says."""
+
+    def __init__(self, first: bytes, answers: dict[bytes, bytes]) -> None:
+        self.waiting = first
+        self.answers = answers
+        self.written: list[bytes] = []
+        self.in_waiting = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, size: int) -> bytes:
+        new, self.waiting = self.waiting[:size], self.waiting[size:]
+        return new
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.waiting += self.answers.get(data, b"")
+
+
+ASKED, ANEW = b"*IDN?\n", b"\x03\x04"
+STARTS = b"cisterna 0.1.0 on pico running\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "answers", "heard", "written"),
+    [
+        (b"\x04>R\x01\x80\x00" + STARTS, {}, "cisterna 0.1.0 on pico running", []),
+        (b"", {ASKED: b"Cisterna,pico,E66,0.2.0\n"}, "cisterna 0.2.0 on pico running", [ASKED]),
+        (
+            b"",
+            {
+                ASKED: b"*IDN?",
+                ANEW: b"\r\n>>> \r\nMPY: soft reboot\r\ncisterna: not dosing: x\r\n",
+            },
+            "cisterna: not dosing: x",
+            [ASKED, ANEW],
+        ),
+        (b"cister", {ASKED: STARTS[6:]}, "cisterna 0.1.0 on pico running", [ASKED]),
+    ],
+    ids=["starts", "runs already", "at its prompt", "in two pieces"],
+)
+def test_a_board_says_what_it_runs_even_if_its_first_line_was_missed(
+    monkeypatch, first, answers, heard, written
+):
+    port = Port(first, answers)
+    monkeypatch.setattr(serial, "serial_for_url", lambda *_, **__: port)
+    assert said.said("tty", 5) == heard
+    assert port.written == written
+
+
+def test_a_board_that_says_nothing_fails_the_command(monkeypatch):
+    monkeypatch.setattr(serial, "serial_for_url", lambda *_, **__: Port(b"", {}))
+    with pytest.raises(FlashError, match="has not said what it runs within 0 s"):
+        said.said("tty", 0)
+
+
+def test_a_board_that_is_as_it_should_be_is_not_written_to(board):
+    _flash()
+    board.log.clear()
+    assert "copied 0, removed 0" in _flash().stdout
+    assert not [line for line in board.log if line != "close"]

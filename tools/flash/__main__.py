@@ -6,7 +6,7 @@ import click
 
 from tools.boards import BoardError
 from tools.flash import FlashError, ports
-from tools.flash.payload import RELEASE, Payload
+from tools.flash.payload import RELEASE, Payload, sha256
 from tools.flash.remote import ANSWER_S, Facts, Remote
 
 OLDEST = (1, 25, 0)
@@ -83,6 +83,9 @@ def _copy(remote: Remote, payload: Payload, on_board: dict[str, str]) -> None:
     wanted = payload.hashes()
     changed = [path for path, digest in wanted.items() if on_board.get(path) != digest]
     stale = [path for path in on_board if path not in wanted and path not in (RELEASE, "/boot.py")]
+    if not changed and not stale and on_board.get(RELEASE) == sha256(payload.release()):
+        click.echo(f"copied 0, removed 0, verified {len(wanted)} files")
+        return
     remote.remove(RELEASE)
     for path in stale:
         remote.remove(path)

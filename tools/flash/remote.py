@@ -2,19 +2,21 @@
 
 import binascii
 import contextlib
+import io
 import json
-import re
+import struct
 import time
 from typing import Any, Protocol
 
 from tools.flash import FlashError
+from tools.flash.said import said
 
 ANSWER_S = 15
 _POLL_S = 0.2
+# For a prompt, once the port is open, and for any byte of mpremote's exchange with it.
+_PROMPT_S = 5
 _RESET_S = 1
 _CHUNK_BYTES = 1_536
-# What main prints when it starts or refuses to; a reply to *IDN? has the name too.
-_SAID = re.compile(rb"^[^\r\n]*cisterna[^\r\n]*(?=[\r\n])", re.IGNORECASE | re.MULTILINE)
 # hal/loop.py: REASON_SERVICE.
 _SERVICE = 2
 
@@ -144,7 +146,7 @@ class Remote:
     def start(self) -> str:
         """Reset it and return the line in which the firmware says what it does."""
         self._reset()
-        return self._said()
+        return said(self.device, self._patience_s)
 
     def close(self) -> None:
         """Give the port back."""
@@ -159,15 +161,17 @@ class Remote:
         while time.monotonic() < end_s:
             transport: Transport | None = None
             try:
-                transport = SerialTransport(self.device)
+                # Without its own limit a read from a dumb pty or half-dead board waits for ever.
+                transport = SerialTransport(self.device, timeout=_PROMPT_S)
                 assert transport is not None
-                transport.enter_raw_repl(soft_reset=False, timeout_overall=5)
+                with contextlib.redirect_stdout(io.StringIO()):  # it prints what it did not like
+                    transport.enter_raw_repl(soft_reset=False, timeout_overall=_PROMPT_S)
                 # Still the one from before a reset: interrupted in it, or too slow.
                 if b"True" not in transport.exec(f"print({_BEFORE!r} in globals())"):
                     return transport
                 transport.exec_raw_no_follow(_RESET)
                 transport.close()
-            except (TransportError, OSError):
+            except (TransportError, OSError, struct.error):
                 if transport is not None:
                     _close(transport)
                 time.sleep(_POLL_S)
@@ -181,8 +185,11 @@ class Remote:
 
         try:
             said, wrong = self._transport.exec_raw(command, timeout=self._patience_s)
-        except (TransportError, OSError) as error:
-            raise FlashError(f"{self.device}: {error}") from None
+        except (TransportError, OSError, struct.error) as error:
+            raise FlashError(
+                f"{self.device}: the line broke, {error}; plug the board in anew and run make "
+                "flash again"
+            ) from None
         if wrong:
             last = wrong.decode(errors="replace").strip().splitlines()[-1]
             raise FlashError(f"{self.device}: {last}")
@@ -192,34 +199,10 @@ class Remote:
         from mpremote.transport import TransportError
 
         # The board drops the line as it resets.
-        with contextlib.suppress(TransportError, OSError):
+        with contextlib.suppress(TransportError, OSError, struct.error):
             self._transport.exec_raw_no_follow(_RESET)
             time.sleep(_RESET_S)
         _close(self._transport)
-
-    def _said(self) -> str:
-        import serial
-
-        end_s = time.monotonic() + self._patience_s
-        heard = b""
-        while time.monotonic() < end_s:
-            try:
-                with serial.serial_for_url(self.device, baudrate=115200, timeout=1) as port:
-                    while time.monotonic() < end_s:
-                        new = port.read(1)
-                        heard += new + (port.read(port.in_waiting) if new else b"")
-                        said = _SAID.search(heard)
-                        if said:
-                            return said[0].strip().decode(errors="replace")
-                        if not new:
-                            # The line may have gone before the port was open.
-                            port.write(b"*IDN?\n")
-            except OSError:
-                time.sleep(_POLL_S)
-        raise FlashError(
-            f"{self.device}: copied and verified, but the board has not said what it runs within "
-            f"{self._patience_s} s; look with mpremote, or plug it in anew"
-        )
 
 
 def _close(transport: Transport) -> None:
