@@ -2,16 +2,19 @@
 
 import gc
 
-import board
-from machine import Pin
+try:
+    import board
+    from machine import Pin
 
-# Before anything that can fail: driver off (active low), step line at rest.
-Pin(board.PINS["enable"], Pin.OUT, value=1)
-Pin(board.PINS["step"], Pin.OUT, value=0)
+    # Before anything that can fail: driver off (active low), step line at rest.
+    Pin(board.PINS["enable"], Pin.OUT, value=1)
+    Pin(board.PINS["step"], Pin.OUT, value=0)
 
-# What stays must lie close together: without this, loading strews it all over the heap.
-gc.threshold(32_768)
+    # What stays must lie close together: without this, loading strews it all over the heap.
+    gc.threshold(32_768)
 
-from hal import loop  # noqa: E402
-
-loop.main(board)
+    from hal import loop
+except (ImportError, ValueError) as error:  # not all of it was copied, or not of one MicroPython
+    print("cisterna: not dosing: the firmware is not whole, {}; run make flash".format(error))
+else:
+    loop.main(board)

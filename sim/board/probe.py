@@ -3,26 +3,22 @@
 Two tasks beside it: one reports on its console, one does harm when a pin is driven high.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 # Pins that nothing else uses: high, the harm task puts the looks off, or never comes back.
 PUT_OFF, NEVER_BACK = 6, 7
 
-# The shipped main.py, and the tasks: a report a second, with lines enough to fill a deaf console.
-# The harm task spins while a burst may run, and then sleeps where a task must not, which is as
-# endless, and takes the emulator no time.
-MAIN = b"""
+# The tasks: a report a second, with lines enough to fill a deaf console. The harm task spins while
+# a burst may run, and then sleeps where a task must not, which is as endless, and takes the
+# emulator no time.
+_TASKS = b"""
 import asyncio, gc, time
-import board
-from machine import Pin
-Pin(board.PINS["enable"], Pin.OUT, value=1)
-Pin(board.PINS["step"], Pin.OUT, value=0)
-from hal import loop
-from hal.console import on_stdio
 
 _MORE = b"." * 99 + b"\\n"
 
 async def tell(pump):
+    from hal.console import on_stdio
     console = on_stdio()
     while True:
         await asyncio.sleep_ms(1000)
@@ -36,6 +32,7 @@ async def tell(pump):
         console.flush(2000)
 
 async def harm(pump):
+    from machine import Pin
     put_off, never_back = [Pin(pin, Pin.IN, Pin.PULL_DOWN) for pin in (6, 7)]
     while True:
         await asyncio.sleep_ms(10)
@@ -47,14 +44,19 @@ async def harm(pump):
                 if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
                     time.sleep_ms(50)
 
-run = loop.Loop.run
-async def probed(self):
-    asyncio.create_task(tell(self))
-    asyncio.create_task(harm(self))
-    await run(self)
-loop.Loop.run = probed
-loop.main(board)
+def attach(loop):
+    run = loop.Loop.run
+    async def probed(self):
+        asyncio.create_task(tell(self))
+        asyncio.create_task(harm(self))
+        await run(self)
+    loop.Loop.run = probed
 """
+
+_SHIPPED = (Path(__file__).parents[2] / "firmware" / "main.py").read_bytes()
+_START = b"    loop.main(board)"
+# The shipped main.py, with the tasks beside the pump.
+MAIN = _TASKS + _SHIPPED.replace(_START, b"    attach(loop)\n" + _START)
 
 
 class Report(NamedTuple):
