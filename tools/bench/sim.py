@@ -1,4 +1,4 @@
-"""Measure the simulator: simulated seconds a second, events a second, peak memory.
+"""The simulator: simulated seconds a second, ticks a second, peak memory.
 
 Each length runs alone in a process of its own, with the core, the plant and the recording of a
 full run (picture and summary aside), so that memory's growth with the length can be seen.
@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+
+from tools.bench import table
+from tools.boards import ROOT
 
 DAYS = (1, 10, 180)
 SCENARIO = "clean-180"
@@ -42,20 +45,18 @@ def measure(days: float) -> dict[str, float]:
     }
 
 
-def main() -> int:
-    """Measure every length and print a table."""
-    if len(sys.argv) > 1:
-        print(json.dumps(measure(float(sys.argv[1]))))
-        return 0
-    table = Table("days", "wall s", "simulated s per s", "ticks per s", "steps", "peak MB",
-                  title=f"{SCENARIO}, best of {REPEATS}", box=None)  # fmt: skip
-    for column in table.columns:
-        column.justify = "right"
+def tables() -> Iterator[Table]:
+    """A row for each length."""
+    made = table(
+        f"The simulator: {SCENARIO}, best of {REPEATS}",
+        *("days", "wall s", "simulated s per s", "ticks per s", "steps", "peak MB"),
+    )
     for days in DAYS:
         runs = [
             json.loads(
                 subprocess.run(
-                    [sys.executable, __file__, str(days)],
+                    [sys.executable, "-m", "tools.bench.sim", str(days)],
+                    cwd=ROOT,
                     check=True,
                     capture_output=True,
                     text=True,
@@ -64,7 +65,7 @@ def main() -> int:
             for _ in range(REPEATS)
         ]
         best = min(runs, key=lambda run: run["wall_s"])
-        table.add_row(
+        made.add_row(
             f"{days}",
             f"{best['wall_s']:.2f}",
             f"{days * 86_400 / best['wall_s']:,.0f}",
@@ -72,9 +73,8 @@ def main() -> int:
             f"{best['steps']:,}",
             f"{max(run['peak_mb'] for run in runs):.1f}",
         )
-    Console().print(table)
-    return 0
+    yield made
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(json.dumps(measure(float(sys.argv[1]))))

@@ -1,35 +1,24 @@
-"""Measure the core on the real MicroPython VM: heap, allocations, wear of the flash.
+"""The core on the real MicroPython VM: heap, allocations, wear of the flash.
 
 The VM is the 64-bit unix port, whose objects are twice a board's size; its small integers have 63
 bits, so the microseconds that need an object of their own on a board (from 2**30 up) need none
 here. Figures of a board itself come from the emulated one.
 """
 
-import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-# So that it runs from anywhere, as tools/bench.py does where the project is installed.
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "firmware")]
+from rich.table import Table
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-
-from sim import scenario, tape, vm  # noqa: E402
+from sim import scenario, tape, vm
+from tools.bench import BenchError, table
 
 SCENARIOS = ("day", "slow-occlusion", "power-lost-in-bolus")
 DOSES_UG = (96, 300, 4900)
 WEAR_DAYS = 100
 FLASH_HEAP_KB = 16_000
 _KB = 1024
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(*columns, title=title, box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table
 
 
 def _runs(staged: Path, folder: Path, heap_kb: int) -> bool:
@@ -51,7 +40,7 @@ def smallest_heap_kb(staged: Path, folder: Path) -> int:
 
 def replays(staged: Path, scratch: Path) -> Table:
     """Heap that whole scenarios need, with the harness that replays them."""
-    table = _table(
+    made = table(
         f"Scenarios in a heap of {vm.HEAP_KB} kB",
         *("scenario", "ticks", "calls", "loaded kB", "peak kB", "most in a tick kB"),
         *("smallest heap kB", "s"),
@@ -63,7 +52,7 @@ def replays(staged: Path, scratch: Path) -> Table:
         told = vm.run(staged, "replay.py", folder, folder / "out")
         if "diverged" in told:
             raise vm.VmError(told["diverged"])
-        table.add_row(
+        made.add_row(
             name,
             f"{told['ticks']:,}",
             f"{told['calls']:,}",
@@ -73,12 +62,12 @@ def replays(staged: Path, scratch: Path) -> Table:
             f"{smallest_heap_kb(staged, folder)}",
             f"{told['ms'] / 1000:.1f}",
         )
-    return table
+    return made
 
 
 def steady(staged: Path) -> Table:
     """What an hour of steady dosing leaves, and what its looks and ticks allocate."""
-    table = _table(
+    made = table(
         "An hour of steady dosing (I06)",
         *("ug/day at 2000 ug/mL", "store", "steps", "looks", "saves", "heap before", "after"),
         *("by looks B", "tick B", "tick that saves B"),
@@ -87,46 +76,39 @@ def steady(staged: Path) -> Table:
         for kind, heap_kb in (("dict", vm.HEAP_KB), ("files", vm.HEAP_KB + 512)):
             told = vm.run(staged, "steady.py", dose_ug, kind, heap_kb=heap_kb)
             keys = ("steps", "looks", "saves", "before", "after", "look_sum", "tick_most")
-            table.add_row(
+            made.add_row(
                 f"{dose_ug}",
                 {"dict": "RAM", "files": "LittleFS"}[kind],
                 *(f"{told[key]:,}" for key in keys),
                 # The flash in RAM is Python and allocates; a board's is not and does not.
                 f"{told['save_most']:,}" if kind == "dict" else "",
             )
-    return table
+    return made
 
 
 def wear(staged: Path, folder: Path) -> Table:
     """Erases of a Pico's flash by the default day's writes, day after day (I05)."""
-    table = _table(
+    made = table(
         f"{WEAR_DAYS} days of '{scenario.DEFAULT}' on a Pico's flash (I05)",
         *("writes a day", "erases a day", "blocks used", "worst block", "worst in ten years"),
     )
     told = vm.run(staged, "wear.py", folder, WEAR_DAYS, heap_kb=FLASH_HEAP_KB)
-    table.add_row(
+    made.add_row(
         f"{told['writes_a_day']}",
         f"{told['all'] / WEAR_DAYS:.1f}",
         f"{told['blocks']} of 352",
         f"{told['worst']}",
         f"{told['ten_years']:,}",
     )
-    return table
+    return made
 
 
-def main() -> int:
-    """Print the tables."""
+def tables() -> Iterator[Table]:
+    """Heap of scenarios, an hour of dosing, wear."""
     if vm.missing():
-        print(vm.missing(), file=sys.stderr)
-        return 1
-    console = Console(width=140)
+        raise BenchError(vm.missing())
     with tempfile.TemporaryDirectory() as scratch:
         staged = vm.stage(Path(scratch) / "mpy")
-        console.print(replays(staged, Path(scratch)))
-        console.print(steady(staged))
-        console.print(wear(staged, Path(scratch) / scenario.DEFAULT))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        yield replays(staged, Path(scratch))
+        yield steady(staged)
+        yield wear(staged, Path(scratch) / scenario.DEFAULT)
