@@ -18,8 +18,7 @@ import asyncio, gc, time
 _MORE = b"." * 99 + b"\\n"
 
 async def tell(pump):
-    from hal.console import on_stdio
-    console = on_stdio()
+    console = pump.console
     while True:
         await asyncio.sleep_ms(1000)
         gc.collect()
@@ -27,9 +26,9 @@ async def tell(pump):
             pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us,
             console.dropped)
         console.write(line)
-        for _ in range(3):
+        for _ in range(9):
             console.write(_MORE)
-        console.flush(2000)
+        pump.conversation.spoken()
 
 async def harm(pump):
     from machine import Pin
