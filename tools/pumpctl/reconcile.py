@@ -1,0 +1,100 @@
+"""Changes whose reply has not come: noted on the host before they are sent, settled afterwards.
+
+A note is a small file, so that another program, after a crash of this one, can ask as well.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+
+from tools.pumpctl.keys import write_private
+
+FOLDER = "pending"
+
+
+class Outcome(Enum):
+    """What became of a change whose reply was lost."""
+
+    ACCEPTED = "accepted"
+    NOT_ACCEPTED = "not accepted"
+    ACCEPTED_UNKNOWN = "accepted, outcome unknown (pump restarted)"
+    SUPERSEDED = "not known, another change came after it"
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A change that was sent, or was about to be."""
+
+    serial: str
+    tag: str
+    counter: int
+    header: str
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """A pending change, and what the pump said of it: ``result`` is its own word, such as OK."""
+
+    pending: Pending
+    outcome: Outcome
+    result: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.pending.header}, whose reply was lost: {self.outcome.value}"
+        return f"{text}, {self.result}" if self.outcome is Outcome.ACCEPTED else text
+
+
+@dataclass(frozen=True)
+class LastChange:
+    """What SYST:LAST? says of the last change that the pump accepted."""
+
+    counter: int
+    tag: str
+    result: str
+
+    @classmethod
+    def parse(cls, text: str) -> "LastChange":
+        """ValueError: it is not such a reply."""
+        counter, tag, result = text.split(",", 2)
+        return cls(int(counter), tag.strip(), result.strip())
+
+    def judge(self, pending: Pending) -> Reconciled:
+        """What this says of a change. A counter that was passed over can never be accepted."""
+        if (self.counter, self.tag) == (pending.counter, pending.tag):
+            if self.result.upper() in ("", "UNKNOWN"):
+                return Reconciled(pending, Outcome.ACCEPTED_UNKNOWN)
+            return Reconciled(pending, Outcome.ACCEPTED, self.result)
+        if self.counter > pending.counter:
+            return Reconciled(pending, Outcome.SUPERSEDED)
+        return Reconciled(pending, Outcome.NOT_ACCEPTED)
+
+
+class Notes:
+    """The pending changes noted beside a keys file."""
+
+    def __init__(self, keys_path: Path) -> None:
+        self._folder = keys_path.parent / FOLDER
+
+    def put(self, pending: Pending) -> None:
+        """Note a change; on return it is on the disk."""
+        write_private(self._path(pending), json.dumps(asdict(pending)) + "\n")
+
+    def drop(self, pending: Pending) -> None:
+        """It is known what became of it."""
+        self._path(pending).unlink(missing_ok=True)
+
+    def of(self, serial: str) -> list[Pending]:
+        """What is pending for a pump, in the order it was sent; a damaged note is dropped."""
+        found = []
+        for path in self._folder.glob(f"{serial}.*.json"):
+            try:
+                found.append(Pending(**json.loads(path.read_text(encoding="utf-8"))))
+            except FileNotFoundError:
+                continue
+            except (TypeError, ValueError):
+                path.unlink(missing_ok=True)
+        return sorted(found, key=lambda pending: pending.counter)
+
+    def _path(self, pending: Pending) -> Path:
+        return self._folder / f"{pending.serial}.{pending.tag}.json"

@@ -1,0 +1,253 @@
+"""A session with authority: opened with a role's key, every line signed, every reply proved.
+
+The rules for a change, so that it is made once or not at all and nobody is left in doubt:
+
+- it is noted on the disk before it is sent;
+- while its reply does not come it is sent again byte for byte, which the pump answers from memory;
+- if that does not help, the pump is asked with SYST:LAST? what it accepted last, first as it is,
+  then in a new session and with a higher counter, after which the lost line is worth nothing;
+- a change that the pump is known to have refused for want of a session is sent once more, signed
+  in the new one. Nothing else is ever sent twice as a different line.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from tools.pumpctl.errors import PROTECTED, AuthorityError, LinkError, Refused, ReplyLost
+from tools.pumpctl.framing import (
+    NONCE_BYTES,
+    Reply,
+    Seal,
+    SessionKey,
+    new_tag,
+    request,
+    same_mac,
+)
+from tools.pumpctl.keys import KeyRing
+from tools.pumpctl.reconcile import LastChange, Notes, Outcome, Pending, Reconciled
+from tools.pumpctl.talk import TRIES, Talk, spoilt
+
+# A pump ends a session after 180 s without a good line.
+IDLE_S = 170.0
+PATIENCE_S = 10.0
+_SETTLE_TRIES = 3
+_COUNTER = re.compile(r"counter \d+ is not above (\d{1,15})")
+_HELLO = re.compile(r"([0-9a-f]{4}),([0-9a-f]{32}),(\d{1,15})")
+
+Args = Sequence[object] | Callable[[Seal], Sequence[object]]
+
+
+class Session:
+    """One role's session with one pump. ``reconnect`` brings the link back after it was cut."""
+
+    def __init__(
+        self,
+        talk: Talk,
+        keys: KeyRing,
+        serial: str,
+        role: str,
+        reconnect: Callable[[float], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.role = role
+        self.patience_s = patience_s
+        self._talk = talk
+        self._keys = keys
+        self._serial = serial
+        self._reconnect = reconnect
+        self._notes = Notes(keys.path)
+        self._key: SessionKey | None = None
+        self._counter = 0
+        self._used_s = 0.0
+
+    def open(self) -> list[Reconciled]:
+        """Open it; what became of changes whose replies were lost, here or in another program."""
+        self._hello()
+        return [self._judge(pending) for pending in self._notes.of(self._serial)]
+
+    def _hello(self) -> None:
+        next_key = self._keys.next_key(self._serial, self.role)
+        try:
+            self._prove(self._keys.key(self._serial, self.role))
+        except AuthorityError:
+            if next_key is None:
+                raise
+            self._prove(next_key)
+            self._keys.promote(self._serial, self.role)
+
+    def _prove(self, role_key: bytes) -> None:
+        self._key = None
+        nonce = secrets.token_hex(NONCE_BYTES)
+        try:
+            hello = self._talk.ask("AUTH:HELL", self.role, nonce)
+            found = _HELLO.fullmatch(hello.lower())
+            if not found:
+                raise AuthorityError(f"pump {self._serial} offered no session but {hello[:60]!r}")
+            name, pump_nonce, counter = found[1], found[2], int(found[3])
+            key = SessionKey.agree(role_key, self.role, name, nonce, pump_nonce)
+            proof = self._talk.ask("AUTH:PROV", name, key.proof("host"))
+        except Refused as error:
+            raise self._no_session(error) from None
+        if not same_mac(proof, key.proof("pump")):
+            raise AuthorityError(
+                f"what answers as pump {self._serial} did not prove that it has the {self.role} "
+                "key; do not trust it: look who is on the line"
+            )
+        self._key = key
+        self._counter = max(self._counter, counter)
+        self._used_s = time.monotonic()
+
+    def _no_session(self, error: Refused) -> AuthorityError:
+        return AuthorityError(
+            f"no {self.role} session with pump {self._serial}: {error.text}; keys file "
+            f"{self._keys.path}"
+        )
+
+    def _fresh(self) -> SessionKey:
+        """The key of a session that is open as far as can be known."""
+        if self._key is None or time.monotonic() - self._used_s > IDLE_S:
+            self._hello()
+        assert self._key is not None
+        return self._key
+
+    def _seal(self, floor: int = 0) -> Seal:
+        key = self._fresh()
+        self._counter = max(self._counter, floor) + 1
+        return key.seal(self._counter)
+
+    def _proved(self, seal: Seal, reply: Reply | None) -> bool:
+        """True if the reply is the pump's own, in this session."""
+        if reply is None or not seal.proves(reply):
+            return False
+        self._used_s = time.monotonic()
+        return True
+
+    def _behind(self, reply: Reply) -> bool:
+        """True if another session was ahead with its counter; ours is brought up to it."""
+        number, text = reply.error or (0, "")
+        found = _COUNTER.search(text)
+        if number != PROTECTED or not found:
+            return False
+        self._counter = max(self._counter, int(found[1]))
+        return True
+
+    def proves_telemetry(self, text: str, mac: str) -> bool:
+        """True if the MAC of a telemetry line is this session's."""
+        return self._key is not None and same_mac(mac, self._key.telemetry_mac(text))
+
+    def forget(self) -> None:
+        """The session is gone, as after a restart or a cut link; the next line opens another."""
+        self._key = None
+
+    def ask(self, header: str, *args: object, floor: int = 0) -> str:
+        """A read whose reply is proved to be the pump's. Refused, AuthorityError or LinkError."""
+        for _ in range(TRIES):
+            seal, tag = self._seal(floor), new_tag()
+            reply = self._talk.exchange(request(header, args, tag, seal), tag, seal)
+            if reply is None:
+                continue
+            if self._proved(seal, reply):
+                if not reply.error:
+                    return reply.payload
+                if not self._behind(reply):
+                    raise refusal(header, *reply.error)
+            elif not spoilt(reply):
+                self.forget()
+        raise self._talk.silence(header)
+
+    def change(self, header: str, args: Args = ()) -> str:
+        """Make a change; its reply. Refused, AuthorityError or ReplyLost."""
+        reply = self._attempt(header, args)
+        if reply is None:
+            reply = self._attempt(header, args)
+        if reply is None:
+            raise AuthorityError(
+                f"pump {self._serial} ended the session at once, twice: does another program use "
+                f"the {self.role} key?"
+            )
+        if reply.error:
+            raise refusal(header, *reply.error)
+        return reply.payload
+
+    def _attempt(self, header: str, args: Args) -> Reply | None:
+        """Send a change; None if it was refused because session or counter had gone by."""
+        seal, tag = self._seal(), new_tag()
+        values = args(seal) if callable(args) else args
+        line = request(header, values, tag, seal)
+        pending = Pending(self._serial, tag, seal.counter, header)
+        self._notes.put(pending)
+        try:
+            reply = self._insist(line, tag, seal)
+        except LinkError as error:
+            return self._settle(pending, line, seal, cut=error)
+        if reply is not None and self._proved(seal, reply):
+            self._notes.drop(pending)
+            return None if self._behind(reply) else reply
+        return self._settle(pending, line, seal, refused=reply)
+
+    def _insist(self, line: str, tag: str, seal: Seal) -> Reply | None:
+        """The reply to a line, sent again as it is while none comes."""
+        for _ in range(TRIES):
+            reply = self._talk.exchange(line, tag, seal)
+            if reply is not None and not spoilt(reply):
+                return reply
+        return None
+
+    def _settle(
+        self,
+        pending: Pending,
+        line: str,
+        seal: Seal,
+        cut: LinkError | None = None,
+        refused: Reply | None = None,
+    ) -> Reply | None:
+        """Find out what became of a change; its reply, None if it was refused, or ReplyLost."""
+        why = str(cut) if cut else f"no reply to {pending.header}"
+        for _ in range(_SETTLE_TRIES):
+            try:
+                if cut:
+                    self._reconnect(self.patience_s)
+                    cut = None
+                last = LastChange.parse(self._talk.ask("SYST:LAST?"))
+                if last.judge(pending).outcome is Outcome.ACCEPTED:
+                    reply = self._talk.exchange(line, pending.tag, seal)
+                    if reply is not None and self._proved(seal, reply):
+                        self._notes.drop(pending)
+                        return reply
+                self.forget()
+                reconciled = self._judge(pending)
+            except LinkError as error:
+                cut = error
+                continue
+            except (AuthorityError, Refused, ValueError) as error:
+                raise ReplyLost(f"{why}, and the pump cannot be asked: {error}") from None
+            if refused is not None and reconciled.outcome is Outcome.NOT_ACCEPTED:
+                return None
+            raise ReplyLost(f"{why}; {_advice(reconciled)}", reconciled) from None
+        raise ReplyLost(
+            f"{why}, and the pump cannot be reached; before anything else it will be asked what "
+            f"became of {pending.header}: {cut}"
+        )
+
+    def _judge(self, pending: Pending) -> Reconciled:
+        """Ask, signed with a counter above that of the change, so that the answer is final."""
+        last = LastChange.parse(self.ask("SYST:LAST?", floor=pending.counter))
+        self._notes.drop(pending)
+        return last.judge(pending)
+
+
+def _advice(reconciled: Reconciled) -> str:
+    if reconciled.outcome is Outcome.NOT_ACCEPTED:
+        return f"the pump did not accept {reconciled.pending.header}: give it again"
+    if reconciled.outcome is Outcome.ACCEPTED:
+        return f"the pump accepted {reconciled.pending.header}: {reconciled.result}"
+    return f"{reconciled}; look at the pump's state and log before you go on"
+
+
+def refusal(header: str, number: int, text: str) -> Refused | AuthorityError:
+    """The exception for a refusal: want of authority is told apart."""
+    if number == PROTECTED:
+        return AuthorityError(f"pump refused {header}: {text} ({number})")
+    return Refused(header, number, text)

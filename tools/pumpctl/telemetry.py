@@ -1,0 +1,83 @@
+"""What a pump sends by itself: a sample each period, and events as they happen."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tools.pumpctl.errors import LinkError, NoAnswer, PumpError
+from tools.pumpctl.framing import Garbled, parse_telemetry
+from tools.pumpctl.models import Happening, Sample
+
+if TYPE_CHECKING:
+    from tools.pumpctl.client import Pump
+
+# How many periods may go by without a line before something is wrong, and at least so long.
+_PERIODS = 3
+_LEAST_S = 2.0
+
+
+class Telemetry:
+    """Turns telemetry on while it is iterated, and off afterwards.
+
+    ``lost`` counts lines that went missing on the way or that the pump had no room for; ``bad``
+    those that were damaged or, if ``signed``, not proved to be the pump's. The pump may be asked
+    anything in between.
+    """
+
+    def __init__(self, pump: "Pump", period_ms: int, signed: bool) -> None:
+        self.lost = 0
+        self.bad = 0
+        self._pump = pump
+        self._period_ms = period_ms
+        self._signed = signed
+        self._seq: int | None = None
+
+    def __iter__(self) -> Iterator[Sample | Happening]:
+        """Samples and events as they come; NoAnswer if they stop, LinkLost if the link is cut."""
+        link = self._pump.talk.link
+        boots = self._begin()
+        patience_s = max(_LEAST_S, _PERIODS * self._period_ms / 1000)
+        end_s = time.monotonic() + patience_s
+        try:
+            while True:
+                line = link.telemetry(max(0.0, min(_LEAST_S, end_s - time.monotonic())))
+                if link.heard.boots > boots:
+                    boots = self._begin()
+                    end_s = time.monotonic() + patience_s
+                item = None if line is None else self._read(line)
+                if item is not None:
+                    end_s = time.monotonic() + patience_s
+                    yield item
+                elif time.monotonic() >= end_s:
+                    raise NoAnswer(
+                        f"{link.port}: telemetry has stopped, nothing for {patience_s:g} s; is "
+                        "another program talking to the pump?"
+                    )
+        finally:
+            with suppress(LinkError):
+                self._pump.query("TEL:PER", 0)
+
+    def _begin(self) -> int:
+        """Turn it on; how often the pump has restarted so far."""
+        self._seq = None
+        if self._signed:
+            self._pump.change("TEL:MAC", 1)
+        self._pump.query("TEL:PER", self._period_ms)
+        return self._pump.talk.link.heard.boots
+
+    def _read(self, line: bytes) -> Sample | Happening | None:
+        try:
+            text, mac = parse_telemetry(line)
+            kind = Happening if '"event":' in text else Sample
+            item = self._pump.parse(kind, text)
+        except (Garbled, PumpError):
+            self.bad += 1
+            return None
+        if self._signed and not self._pump.proves_telemetry(text, mac):
+            self.bad += 1
+            return None
+        if self._seq is not None:
+            self.lost += max(0, item.seq - self._seq - 1)
+        self._seq = item.seq
+        return item
