@@ -130,9 +130,9 @@ class KeyRing:
         lines = [_HEAD]
         for serial in sorted(pumps):
             lines.append(f"\n[pumps.{serial}]\n")
-            lines += [
-                f'{name} = "{pumps[serial][name].hex()}"\n' for name in sorted(pumps[serial])
-            ]
+            keys = pumps[serial]
+            lines += [f'{name} = "{keys[name].hex()}"
+' for name in sorted(keys)]
         write_private(self.path, "".join(lines))
 
 

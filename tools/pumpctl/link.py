@@ -119,11 +119,13 @@ class Link:
 
     def _read(self, timeout_s: float) -> bytes:
         try:
+            data = bytes(self._serial.read(_CHUNK_BYTES))
+            if data or not timeout_s:
+                return data
             try:
                 select.select([self._serial.fileno()], [], [], timeout_s)
             except io.UnsupportedOperation:  # rfc2217:// and loop:// have no descriptor
-                if not self._serial.in_waiting:
-                    time.sleep(min(timeout_s, _POLL_S))
+                time.sleep(min(timeout_s, _POLL_S))
             return bytes(self._serial.read(_CHUNK_BYTES))
         except (OSError, TypeError, ValueError) as error:
             raise self._lost(error) from None
@@ -176,7 +178,5 @@ class Link:
                 kind = PortMissing
             elif "refused" in str(error) or "://" in self.port:
                 kind = PortMissing
-                why = (
-                    f"nobody answers there ({error}); start the pump's server, check host and port"
-                )
+                why = f"nobody answers there ({error}); is the server up, are host and port right?"
             raise kind(f"{self.port}: {why}") from None

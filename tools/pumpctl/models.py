@@ -149,7 +149,7 @@ class Alarm(Answer):
 
 
 class Alarms(Answer):
-    """ALAR?: the alarms that stand, highest first, and what stopped the pump first, if anything."""
+    """ALAR?: the alarms that stand, highest first, and what stopped the pump first, if any."""
 
     first_stop: str | None
     alarms: Annotated[list[Alarm], BeforeValidator(lambda rows: [_alarm(row) for row in rows])]

@@ -1,7 +1,7 @@
-"""Requests and replies over a link, without authority: a request, the reply with its tag, a retry.
+"""Requests and replies over a link, without authority: a request, its reply, a retry.
 
-A reply with a wrong check sum, with another tag or with none is noise. A read is harmless, so it is
-asked up to TRIES times, each time with a new tag.
+A reply with a wrong check sum, with another tag or with none is noise. A read is harmless, so it
+is asked up to TRIES times, each time with a new tag.
 """
 
 import re

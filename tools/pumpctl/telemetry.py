@@ -69,8 +69,11 @@ class Telemetry:
     def _read(self, line: bytes) -> Sample | Happening | None:
         try:
             text, mac = parse_telemetry(line)
-            kind = Happening if '"event":' in text else Sample
-            item = self._pump.parse(kind, text)
+            item: Sample | Happening
+            if '"event":' in text:
+                item = self._pump.parse(Happening, text)
+            else:
+                item = self._pump.parse(Sample, text)
         except (Garbled, PumpError):
             self.bad += 1
             return None
