@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from pump.therapy import KINDS, Program
-from tools.pumpctl.framing import Seal
 from tools.pumpctl.models import wall_seconds
-from tools.pumpctl.session import Args
 from tools.pumpctl.staged import StagedChange
 
 if TYPE_CHECKING:
@@ -27,10 +25,11 @@ class Changes(ABC):
         """Make any change; its reply."""
 
     @abstractmethod
-    def _change(self, header: str, args: Args) -> str: ...
+    def command(self, header: str, *args: object) -> str:
+        """Any command that needs a session and does not outlast it; its reply."""
 
-    def _stage(self, header: str, args: Args) -> StagedChange:
-        return StagedChange(cast("Pump", self), self._change(header + ":STAG", args))
+    def _stage(self, what: str, *args: object) -> StagedChange:
+        return StagedChange(cast("Pump", self), self.command(what + ":STAG", *args))
 
     def stop(self) -> None:
         """Stop delivery, a bolus as well."""
@@ -73,15 +72,13 @@ class Changes(ABC):
         segments = [value for segment in program.segments for value in segment]
         return self._stage(
             "PROG",
-            (
-                KINDS[program.kind],
-                program.concentration_ug_per_ml,
-                program.bolus_dose_ng,
-                program.bolus_s,
-                program.lockout_s,
-                program.daily_cap,
-                *segments,
-            ),
+            KINDS[program.kind],
+            program.concentration_ug_per_ml,
+            program.bolus_dose_ng,
+            program.bolus_s,
+            program.lockout_s,
+            program.daily_cap,
+            *segments,
         )
 
     def stage_refill(
@@ -89,26 +86,20 @@ class Changes(ABC):
     ) -> StagedChange:
         """A refill; ``residual_nl`` is what was drawn out before, if it was measured."""
         residual = [] if residual_nl is None else [residual_nl]
-        return self._stage("RES:REF", (volume_nl, concentration_ug_per_ml, *residual))
+        return self._stage("RES:REF", volume_nl, concentration_ug_per_ml, *residual)
 
     def stage_bolus(self, dose_ng: int, duration_s: int) -> StagedChange:
         """A single bolus."""
-        return self._stage("BOL", (dose_ng, duration_s))
+        return self._stage("BOL", dose_ng, duration_s)
 
     def stage_start(self) -> StagedChange:
         """Delivery by the program."""
-        return self._stage("DEL:STAR", ())
+        return self._stage("DEL:STAR")
 
     def stage_limits(self, limits: Mapping[str, int]) -> StagedChange:
         """Limits by name; those not named stay."""
-        return self._stage("LIM", [item for pair in limits.items() for item in pair])
+        return self._stage("LIM", *(item for pair in limits.items() for item in pair))
 
     def stage_service(self, fault: str) -> StagedChange:
         """The release of a fault that only service may let go."""
-        return self._stage("SERV:CLE", (fault,))
-
-    def _stage_key(self, role: str, key: bytes) -> StagedChange:
-        def wrapped(seal: Seal) -> tuple[str, str]:
-            return role, seal.wrap(key)
-
-        return self._stage("KEY:ROT", wrapped)
+        return self._stage("SERV:CLE", fault)

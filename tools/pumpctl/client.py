@@ -8,17 +8,19 @@ with Pump.open("socket://127.0.0.1:5025", role="clinician") as pump:
     change.commit()
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tools.pumpctl.errors import AuthorityError, LinkError
 from tools.pumpctl.find import only_port
+from tools.pumpctl.framing import Seal
 from tools.pumpctl.keying import Keying
 from tools.pumpctl.keys import KeyRing
 from tools.pumpctl.link import Link
 from tools.pumpctl.reconcile import Reconciled
-from tools.pumpctl.session import PATIENCE_S, Args, Session
+from tools.pumpctl.session import PATIENCE_S, Session
 from tools.pumpctl.talk import TIMEOUT_S, Identity, Talk
 from tools.pumpctl.telemetry import Telemetry
 
@@ -113,21 +115,28 @@ class Pump(Keying):
     def query(self, header: str, *args: object) -> str:
         """Any read command; in a session its reply is proved to be the pump's."""
         if self._session:
-            return self._session.ask(header, *args)
+            return self._session.ask(header, args)
         return self._talk.ask(header, *args)
 
     def change(self, header: str, *args: object) -> str:
         """Any command that changes something; made once, or an exception says what is known."""
-        return self._change(header, args)
+        return self._in_session(header).change(header, args)
 
-    def _change(self, header: str, args: Args) -> str:
+    def command(self, header: str, *args: object) -> str:
+        """Any command that needs a session and does not outlast it, such as the STAGE ones."""
+        return self._in_session(header).ask(header, args)
+
+    def _wrapped(self, header: str, args: Callable[[Seal], Sequence[object]]) -> str:
+        return self._in_session(header).ask(header, args)
+
+    def _in_session(self, header: str) -> Session:
         if not self._session:
             raise AuthorityError(f"{header} needs a role; open the pump with one")
-        return self._session.change(header, args)
+        return self._session
 
     def leave(self) -> None:
         """End the session on the pump; reading goes on without one."""
-        self.change("AUTH:BYE")
+        self.command("AUTH:BYE")
         self._session = None
 
     def telemetry(self, period_ms: int = 1_000, signed: bool = False) -> Telemetry:

@@ -8,15 +8,19 @@ import hashlib
 import secrets
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from tools.pumpctl.changes import Changes
 from tools.pumpctl.errors import PROTECTED, BadValue, NotConfirmed, Refused
-from tools.pumpctl.framing import KEY_BYTES, ROLES
+from tools.pumpctl.framing import KEY_BYTES, ROLES, Seal
 from tools.pumpctl.keys import NEXT, KeyRing, generate
 from tools.pumpctl.reads import Reads
 from tools.pumpctl.staged import StagedChange
 from tools.pumpctl.talk import Identity, Talk
+
+if TYPE_CHECKING:
+    from tools.pumpctl.client import Pump
 
 _POLL_S = 0.5
 # The pump waits as long for its button.
@@ -31,15 +35,14 @@ def fingerprint(key: bytes) -> str:
 class KeyRotation(StagedChange):
     """A staged key. The host takes it up when the pump has."""
 
-    def __init__(self, pump: "Keying", role: str, staged: StagedChange) -> None:
-        self.__dict__.update(staged.__dict__)
-        self._keying = pump
+    def __init__(self, pump: "Pump", text: str, role: str) -> None:
+        super().__init__(pump, text)
         self._role = role
 
     def commit(self) -> None:
         """Have the pump take the key."""
         super().commit()
-        self._keying.settle_key(self._role)
+        self._pump.settle_key(self._role)
 
 
 class Keying(Reads, Changes):
@@ -52,6 +55,10 @@ class Keying(Reads, Changes):
     @abstractmethod
     def talk(self) -> Talk:
         """Requests without authority."""
+
+    @abstractmethod
+    def _wrapped(self, header: str, args: Callable[[Seal], Sequence[object]]) -> str:
+        """A command whose arguments depend on what signs it."""
 
     def settle_key(self, role: str) -> bool:
         """Take up a role's next key if the pump has it, else drop it; True if it was taken up."""
@@ -73,7 +80,8 @@ class Keying(Reads, Changes):
         self.settle_key(role)
         key = secrets.token_bytes(KEY_BYTES)
         self.keys.put(self.identity.serial, {role + NEXT: key})
-        return KeyRotation(self, role, self._stage_key(role, key))
+        text = self._wrapped("KEY:ROT:STAG", lambda seal: (role, seal.wrap(key)))
+        return KeyRotation(cast("Pump", self), text, role)
 
     def provision(
         self, wait_s: float = PRESS_S, tell: Callable[[float], None] | None = None

@@ -131,8 +131,7 @@ class KeyRing:
         for serial in sorted(pumps):
             lines.append(f"\n[pumps.{serial}]\n")
             keys = pumps[serial]
-            lines += [f'{name} = "{keys[name].hex()}"
-' for name in sorted(keys)]
+            lines += [f'{name} = "{keys[name].hex()}"\n' for name in sorted(keys)]
         write_private(self.path, "".join(lines))
 
 

@@ -69,14 +69,14 @@ class Sample(Delivery):
 
 
 class Happening(Answer):
-    """An entry of the pump's event log, sent as soon as it was made. ``sequence`` is its place."""
+    """An entry of the event log, sent as soon as it was made; ``log`` is its place there."""
 
     seq: int
     dropped: int
     t_ms: int
     event: str
     detail: str
-    sequence: int
+    log: int
 
 
 class Therapy(Answer):

@@ -17,9 +17,19 @@ class Outcome(Enum):
     """What became of a change whose reply was lost."""
 
     ACCEPTED = "accepted"
+    REFUSED = "refused, nothing was done"
     NOT_ACCEPTED = "not accepted"
     ACCEPTED_UNKNOWN = "accepted, outcome unknown (pump restarted)"
     SUPERSEDED = "not known, another change came after it"
+
+
+# By the pump's own word.
+_OUTCOMES = {
+    "done": Outcome.ACCEPTED,
+    "refused": Outcome.REFUSED,
+    "unknown": Outcome.ACCEPTED_UNKNOWN,
+    "none": Outcome.NOT_ACCEPTED,
+}
 
 
 @dataclass(frozen=True)
@@ -34,15 +44,13 @@ class Pending:
 
 @dataclass(frozen=True)
 class Reconciled:
-    """A pending change, and what the pump said of it: ``result`` is its own word, such as OK."""
+    """A pending change, and what the pump made of it."""
 
     pending: Pending
     outcome: Outcome
-    result: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.pending.header}, whose reply was lost: {self.outcome.value}"
-        return f"{text}, {self.result}" if self.outcome is Outcome.ACCEPTED else text
+        return f"{self.pending.header}, whose reply was lost: {self.outcome.value}"
 
 
 @dataclass(frozen=True)
@@ -56,15 +64,19 @@ class LastChange:
     @classmethod
     def parse(cls, text: str) -> "LastChange":
         """ValueError: it is not such a reply."""
-        counter, tag, result = text.split(",", 2)
-        return cls(int(counter), tag.strip(), result.strip())
+        counter, tag, result = text.split(",")
+        if result not in _OUTCOMES:
+            raise ValueError(result)
+        return cls(int(counter), tag, result)
+
+    def is_of(self, pending: Pending) -> bool:
+        """True if the pump took this change up last, whatever came of it."""
+        return (self.counter, self.tag) == (pending.counter, pending.tag)
 
     def judge(self, pending: Pending) -> Reconciled:
         """What this says of a change. A counter that was passed over can never be accepted."""
-        if (self.counter, self.tag) == (pending.counter, pending.tag):
-            if self.result.upper() in ("", "UNKNOWN"):
-                return Reconciled(pending, Outcome.ACCEPTED_UNKNOWN)
-            return Reconciled(pending, Outcome.ACCEPTED, self.result)
+        if self.is_of(pending):
+            return Reconciled(pending, _OUTCOMES[self.result])
         if self.counter > pending.counter:
             return Reconciled(pending, Outcome.SUPERSEDED)
         return Reconciled(pending, Outcome.NOT_ACCEPTED)

@@ -141,11 +141,13 @@ class Session:
         """The session is gone, as after a restart or a cut link; the next line opens another."""
         self._key = None
 
-    def ask(self, header: str, *args: object, floor: int = 0) -> str:
-        """A read whose reply is proved to be the pump's. Refused, AuthorityError or LinkError."""
+    def ask(self, header: str, args: Args = (), floor: int = 0) -> str:
+        """What may be said twice: a read, or what does not outlast the session. The reply is
+        proved to be the pump's. Refused, AuthorityError or LinkError."""
         for _ in range(TRIES):
             seal, tag = self._seal(floor), new_tag()
-            reply = self._talk.exchange(request(header, args, tag, seal), tag, seal)
+            values = args(seal) if callable(args) else args
+            reply = self._talk.exchange(request(header, values, tag, seal), tag, seal)
             if reply is None:
                 continue
             if self._proved(seal, reply):
@@ -211,7 +213,7 @@ class Session:
                     self._reconnect(self.patience_s)
                     cut = None
                 last = LastChange.parse(self._talk.ask("SYST:LAST?"))
-                if last.judge(pending).outcome is Outcome.ACCEPTED:
+                if last.is_of(pending):
                     reply = self._talk.exchange(line, pending.tag, seal)
                     if reply is not None and self._proved(seal, reply):
                         self._notes.drop(pending)
@@ -239,10 +241,13 @@ class Session:
 
 
 def _advice(reconciled: Reconciled) -> str:
+    header = reconciled.pending.header
     if reconciled.outcome is Outcome.NOT_ACCEPTED:
-        return f"the pump did not accept {reconciled.pending.header}: give it again"
+        return f"the pump did not accept {header}: give it again"
     if reconciled.outcome is Outcome.ACCEPTED:
-        return f"the pump accepted {reconciled.pending.header}: {reconciled.result}"
+        return f"the pump accepted {header} and did it"
+    if reconciled.outcome is Outcome.REFUSED:
+        return f"the pump refused {header}; nothing was done"
     return f"{reconciled}; look at the pump's state and log before you go on"
 
 

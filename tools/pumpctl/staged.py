@@ -74,7 +74,7 @@ class StagedChange:
 
     def confirm(self, second: "Pump") -> None:
         """Confirm it with another role's session; Refused or AuthorityError."""
-        second.change("CONF", self.details.id, self.details.echo)
+        second.command("CONF", self.details.id, self.details.echo)
 
     def wait_for_press(self, tell: Callable[[float], None] | None = None) -> None:
         """Wait for the button; NotConfirmed if it is not pressed in time.
@@ -103,4 +103,4 @@ class StagedChange:
 
     def drop(self) -> None:
         """Have the pump forget it."""
-        self._pump.change("STAG:DROP")
+        self._pump.command("STAG:DROP")

@@ -62,7 +62,7 @@ class Telemetry:
         """Turn it on; how often the pump has restarted so far."""
         self._seq = None
         if self._signed:
-            self._pump.change("TEL:MAC", 1)
+            self._pump.command("TEL:MAC", 1)
         self._pump.query("TEL:PER", self._period_ms)
         return self._pump.talk.link.heard.boots
 
