@@ -28,16 +28,16 @@ from tools.pumpctl.telemetry import Telemetry
 class Pump(Keying):
     """One pump over one link, from one thread.
 
-    ``identity`` says which. ``reconciled`` holds what became of changes whose replies were lost
-    before, in this program or another on this host. Every failure is a PumpError whose text is
-    one line that says what to do.
+    ``identity`` says which. Every failure is a PumpError whose text is one line that says what to
+    do. A change whose reply was lost raises ReplyLost; where the pump could not be asked what
+    became of it, it is asked before anything else once it is back, here or in another program on
+    this host, and ``reconciled`` says what it said.
     """
 
     def __init__(self, talk: Talk, identity: Identity, keys: KeyRing) -> None:
         """Use ``open``."""
         self.identity = identity
         self.keys = keys
-        self.reconciled: list[Reconciled] = []
         self._talk = talk
         self._session: Session | None = None
 
@@ -73,7 +73,7 @@ class Pump(Keying):
         self._session = Session(
             self._talk, self.keys, self.identity.serial, role, self.reconnect, patience_s
         )
-        self.reconciled = self._session.open()
+        self._session.open()
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +106,11 @@ class Pump(Keying):
     def talk(self) -> Talk:
         """Requests without authority, and the link below them."""
         return self._talk
+
+    @property
+    def reconciled(self) -> list[Reconciled]:
+        """What became of changes whose replies were lost, here or in another program."""
+        return self._session.reconciled if self._session else []
 
     @property
     def role(self) -> str:

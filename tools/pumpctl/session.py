@@ -6,8 +6,8 @@ The rules for a change, so that it is made once or not at all and nobody is left
 - while its reply does not come it is sent again byte for byte, which the pump answers from memory;
 - if that does not help, the pump is asked with SYST:LAST? what it accepted last, first as it is,
   then in a new session and with a higher counter, after which the lost line is worth nothing;
-- a change that the pump is known to have refused for want of a session is sent once more, signed
-  in the new one. Nothing else is ever sent twice as a different line.
+- a change that the pump is known never to have taken up, since its session had ended or another
+  one's counter was ahead, is signed anew. Nothing else is ever sent twice as a different line.
 """
 
 import re
@@ -40,7 +40,10 @@ Args = Sequence[object] | Callable[[Seal], Sequence[object]]
 
 
 class Session:
-    """One role's session with one pump. ``reconnect`` brings the link back after it was cut."""
+    """One role's session with one pump. ``reconnect`` brings the link back after it was cut.
+
+    ``reconciled``: what became of changes whose replies were lost, as far as it was asked later.
+    """
 
     def __init__(
         self,
@@ -53,19 +56,22 @@ class Session:
     ) -> None:
         self.role = role
         self.patience_s = patience_s
+        self.reconciled: list[Reconciled] = []
         self._talk = talk
         self._keys = keys
         self._serial = serial
         self._reconnect = reconnect
         self._notes = Notes(keys.path)
+        self._doubtful: list[Pending] = []
         self._key: SessionKey | None = None
         self._counter = 0
         self._used_s = 0.0
 
-    def open(self) -> list[Reconciled]:
-        """Open it; what became of changes whose replies were lost, here or in another program."""
+    def open(self) -> None:
+        """Open it, and settle what is noted on this host."""
         self._hello()
-        return [self._judge(pending) for pending in self._notes.of(self._serial)]
+        self._doubtful = self._notes.of(self._serial)
+        self._catch_up()
 
     def _hello(self) -> None:
         next_key = self._keys.next_key(self._serial, self.role)
@@ -141,61 +147,57 @@ class Session:
         """The session is gone, as after a restart or a cut link; the next line opens another."""
         self._key = None
 
-    def ask(self, header: str, args: Args = (), floor: int = 0) -> str:
-        """What may be said twice: a read, or what does not outlast the session. The reply is
+    def ask(self, header: str, args: Args = ()) -> str:
+        """What may be done twice: a read, or what does not outlast the session. The reply is
         proved to be the pump's. Refused, AuthorityError or LinkError."""
-        for _ in range(TRIES):
-            seal, tag = self._seal(floor), new_tag()
-            values = args(seal) if callable(args) else args
-            reply = self._talk.exchange(request(header, values, tag, seal), tag, seal)
-            if reply is None:
-                continue
-            if self._proved(seal, reply):
-                if not reply.error:
-                    return reply.payload
-                if not self._behind(reply):
-                    raise refusal(header, *reply.error)
-            elif not spoilt(reply):
-                self.forget()
-        raise self._talk.silence(header)
+        self._catch_up()
+        return _conclude(header, lambda: self._read(header, args))
 
     def change(self, header: str, args: Args = ()) -> str:
         """Make a change; its reply. Refused, AuthorityError or ReplyLost."""
-        reply = self._attempt(header, args)
-        if reply is None:
-            reply = self._attempt(header, args)
-        if reply is None:
-            raise AuthorityError(
-                f"pump {self._serial} ended the session at once, twice: does another program use "
-                f"the {self.role} key?"
-            )
-        if reply.error:
-            raise refusal(header, *reply.error)
-        return reply.payload
+        self._catch_up()
+        return _conclude(header, lambda: self._attempt(header, args))
 
-    def _attempt(self, header: str, args: Args) -> Reply | None:
-        """Send a change; None if it was refused because session or counter had gone by."""
+    def _read(self, header: str, args: Args = (), floor: int = 0) -> tuple[Reply, bool]:
+        """The reply, and False if session or counter had gone by."""
+        seal, tag = self._seal(floor), new_tag()
+        values = args(seal) if callable(args) else args
+        reply, _ = self._insist(request(header, values, tag, seal), tag, seal)
+        if reply is None:
+            raise self._talk.silence(header)
+        if self._proved(seal, reply):
+            return reply, not self._behind(reply)
+        self.forget()
+        return reply, False
+
+    def _attempt(self, header: str, args: Args) -> tuple[Reply, bool]:
+        """Send a change; its reply, and False if session or counter had gone by, so that the
+        pump never took it up."""
         seal, tag = self._seal(), new_tag()
         values = args(seal) if callable(args) else args
         line = request(header, values, tag, seal)
         pending = Pending(self._serial, tag, seal.counter, header)
         self._notes.put(pending)
         try:
-            reply = self._insist(line, tag, seal)
+            reply, sent = self._insist(line, tag, seal)
         except LinkError as error:
-            return self._settle(pending, line, seal, cut=error)
+            return self._settle(pending, line, seal, cut=error), True
         if reply is not None and self._proved(seal, reply):
-            self._notes.drop(pending)
-            return None if self._behind(reply) else reply
-        return self._settle(pending, line, seal, refused=reply)
+            behind = self._behind(reply)
+            # Of a line that was sent twice, the first may have been taken up.
+            if not behind or sent == 1:
+                self._notes.drop(pending)
+                return reply, not behind
+        settled = self._settle(pending, line, seal, refused=reply)
+        return settled, settled is not reply
 
-    def _insist(self, line: str, tag: str, seal: Seal) -> Reply | None:
-        """The reply to a line, sent again as it is while none comes."""
-        for _ in range(TRIES):
+    def _insist(self, line: str, tag: str, seal: Seal) -> tuple[Reply | None, int]:
+        """The reply to a line, sent again as it is while none comes, and how often it was sent."""
+        for sent in range(1, TRIES + 1):
             reply = self._talk.exchange(line, tag, seal)
             if reply is not None and not spoilt(reply):
-                return reply
-        return None
+                return reply, sent
+        return None, TRIES
 
     def _settle(
         self,
@@ -204,8 +206,9 @@ class Session:
         seal: Seal,
         cut: LinkError | None = None,
         refused: Reply | None = None,
-    ) -> Reply | None:
-        """Find out what became of a change; its reply, None if it was refused, or ReplyLost."""
+    ) -> Reply:
+        """Find out what became of a change: its reply, ``refused`` if the pump never took it up,
+        or ReplyLost."""
         why = str(cut) if cut else f"no reply to {pending.header}"
         for _ in range(_SETTLE_TRIES):
             try:
@@ -215,7 +218,7 @@ class Session:
                 last = LastChange.parse(self._talk.ask("SYST:LAST?"))
                 if last.is_of(pending):
                     reply = self._talk.exchange(line, pending.tag, seal)
-                    if reply is not None and self._proved(seal, reply):
+                    if reply and self._proved(seal, reply) and not self._behind(reply):
                         self._notes.drop(pending)
                         return reply
                 self.forget()
@@ -224,10 +227,12 @@ class Session:
                 cut = error
                 continue
             except (AuthorityError, Refused, ValueError) as error:
+                self._doubtful.append(pending)
                 raise ReplyLost(f"{why}, and the pump cannot be asked: {error}") from None
             if refused is not None and reconciled.outcome is Outcome.NOT_ACCEPTED:
-                return None
+                return refused
             raise ReplyLost(f"{why}; {_advice(reconciled)}", reconciled) from None
+        self._doubtful.append(pending)
         raise ReplyLost(
             f"{why}, and the pump cannot be reached; before anything else it will be asked what "
             f"became of {pending.header}: {cut}"
@@ -235,9 +240,28 @@ class Session:
 
     def _judge(self, pending: Pending) -> Reconciled:
         """Ask, signed with a counter above that of the change, so that the answer is final."""
-        last = LastChange.parse(self.ask("SYST:LAST?", floor=pending.counter))
+        header = "SYST:LAST?"
+        last = _conclude(header, lambda: self._read(header, floor=pending.counter))
+        reconciled = LastChange.parse(last).judge(pending)
         self._notes.drop(pending)
-        return last.judge(pending)
+        return reconciled
+
+    def _catch_up(self) -> None:
+        """Before anything else, ask what became of changes whose replies were lost."""
+        while self._doubtful:
+            self.reconciled.append(self._judge(self._doubtful[0]))
+            del self._doubtful[0]
+
+
+def _conclude(header: str, once: Callable[[], tuple[Reply, bool]]) -> str:
+    """The payload of a reply that is final, or after TRIES of the last; a refusal is raised."""
+    for _ in range(TRIES):
+        reply, final = once()
+        if final:
+            break
+    if reply.error:
+        raise refusal(header, *reply.error)
+    return reply.payload
 
 
 def _advice(reconciled: Reconciled) -> str:
