@@ -70,8 +70,12 @@ class Link:
 
     def close(self) -> None:
         """Let go of the port; may be called twice."""
+        # pyserial leaves a socket open that the other end has reset.
+        left = getattr(self._serial, "_socket", None)
         with contextlib.suppress(OSError):
             self._serial.close()
+        if left is not None:
+            left.close()
 
     def reopen(self, patience_s: float) -> None:
         """Open the port anew, as after a pulled cable; LinkError if it is not back in time."""

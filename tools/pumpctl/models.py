@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 from pump.therapy import KINDS, Program
 
@@ -27,6 +27,10 @@ class Answer(BaseModel):
     """A JSON reply."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Settings(RootModel[dict[str, int]]):
+    """LIM?, CAL? and SYST:LINK?: integers by name."""
 
 
 class Delivery(Answer):

@@ -3,15 +3,14 @@
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tools.pumpctl import models
 from tools.pumpctl.errors import PumpError
 from tools.pumpctl.log import BATCH, Log
-from tools.pumpctl.models import Answer
 from tools.pumpctl.reconcile import LastChange
 
-_Answer = TypeVar("_Answer", bound=Answer)
+_Answer = TypeVar("_Answer", bound=BaseModel)
 # SCPI's not-a-number.
 _NOT_MEASURED = "9.91E37"
 
@@ -37,13 +36,7 @@ class Reads(ABC):
 
     def _integer(self, header: str) -> int | None:
         text = self.query(header)
-        try:
-            return None if text == _NOT_MEASURED else int(text)
-        except ValueError:
-            raise PumpError(f"the pump answers {header} with {text[:60]!r}, no number") from None
-
-    def _count(self, header: str) -> int:
-        return self._integer(header) or 0
+        return None if text == _NOT_MEASURED else _int(header, text)
 
     def status(self) -> models.Status:
         """Everything at a glance."""
@@ -56,7 +49,7 @@ class Reads(ABC):
 
     def rate_nl_per_day(self) -> int:
         """The rate at which the pump delivers now."""
-        return self._count("PROG:RATE?")
+        return _int("PROG:RATE?", self.query("PROG:RATE?"))
 
     def limits(self) -> dict[str, int]:
         """What no program or bolus may pass, by name with its unit."""
@@ -67,10 +60,7 @@ class Reads(ABC):
         return self._settings("CAL?")
 
     def _settings(self, header: str) -> dict[str, int]:
-        return {
-            name: int(value)
-            for name, value in (self.parse(Answer, self.query(header)).model_extra or {}).items()
-        }
+        return self.parse(models.Settings, self.query(header)).root
 
     def reservoir(self) -> models.Reservoir:
         """The account of the reservoir."""
@@ -122,7 +112,7 @@ class Reads(ABC):
         found = []
         while not (text := self.query("SYST:ERR?")).startswith("0,"):
             number, _, rest = text.partition(",")
-            found.append((int(number), rest.strip('"')))
+            found.append((_int("SYST:ERR?", number), rest.strip('"')))
         return found
 
     def help(self, header: str = "") -> str:
@@ -132,7 +122,7 @@ class Reads(ABC):
     def log_range(self) -> tuple[int, int]:
         """(sequence of the oldest entry kept, that of the next to come)."""
         first, _, following = self.query("LOG:COUN?").partition(",")
-        return int(first), int(following)
+        return _int("LOG:COUN?", first), _int("LOG:COUN?", following)
 
     def download_log(self, since: int = 0) -> Log:
         """The event log from a sequence number on, its chain verified.
@@ -152,3 +142,10 @@ class Reads(ABC):
             else:
                 place = oldest
         return log
+
+
+def _int(header: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise PumpError(f"the pump answers {header} with {text[:60]!r}, no number") from None

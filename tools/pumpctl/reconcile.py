@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
+from tools.pumpctl.errors import PumpError
 from tools.pumpctl.keys import write_private
 
 FOLDER = "pending"
@@ -63,11 +64,13 @@ class LastChange:
 
     @classmethod
     def parse(cls, text: str) -> "LastChange":
-        """ValueError: it is not such a reply."""
-        counter, tag, result = text.split(",")
-        if result not in _OUTCOMES:
-            raise ValueError(result)
-        return cls(int(counter), tag, result)
+        """PumpError: it is not such a reply."""
+        try:
+            counter, tag, result = text.split(",")
+            _OUTCOMES[result]
+            return cls(int(counter), tag, result)
+        except (KeyError, ValueError):
+            raise PumpError(f"the pump answers SYST:LAST? with {text[:60]!r}") from None
 
     def is_of(self, pending: Pending) -> bool:
         """True if the pump took this change up last, whatever came of it."""

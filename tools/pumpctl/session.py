@@ -15,7 +15,14 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from tools.pumpctl.errors import PROTECTED, AuthorityError, LinkError, Refused, ReplyLost
+from tools.pumpctl.errors import (
+    PROTECTED,
+    AuthorityError,
+    LinkError,
+    PumpError,
+    Refused,
+    ReplyLost,
+)
 from tools.pumpctl.framing import (
     NONCE_BYTES,
     Reply,
@@ -226,7 +233,7 @@ class Session:
             except LinkError as error:
                 cut = error
                 continue
-            except (AuthorityError, Refused, ValueError) as error:
+            except PumpError as error:
                 self._doubtful.append(pending)
                 raise ReplyLost(f"{why}, and the pump cannot be asked: {error}") from None
             if refused is not None and reconciled.outcome is Outcome.NOT_ACCEPTED:
