@@ -51,6 +51,7 @@ class Peer:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
+        self.idle: Callable[[], bytes] = bytes  # what to say unasked, asked for all the time
         self.lines: list[bytes] = []
         self.port = ""
         self._stop, self._stopped = os.pipe()
@@ -89,11 +90,14 @@ class Peer:
         rest = b""
         while True:
             try:
-                ready, _, _ = select.select([self._stop, *self._ends()], [], [], 0.05)
+                ready, _, _ = select.select([self._stop, *self._ends()], [], [], 0.02)
             except (OSError, ValueError):  # pulled in between
                 continue
             if self._stop in ready:
                 return
+            if unasked := self.idle():
+                with contextlib.suppress(OSError):
+                    self.say(unasked)
             data = b""
             for end in ready:
                 with contextlib.suppress(OSError):
