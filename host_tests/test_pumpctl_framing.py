@@ -103,7 +103,6 @@ def test_a_reply_without_tag_has_no_check_sum():
     assert got.error == (-102, "Syntax error; a tag is 1..8 letters and digits")
 
 
-@pytest.mark.req("T01")
 def test_every_flipped_bit_of_a_reply_is_noticed():
     """The reply to tag t7 is taken only as it was sent: a flip breaks check sum, form or tag."""
     seal = SESSION.seal(18)

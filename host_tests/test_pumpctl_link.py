@@ -157,7 +157,7 @@ def test_a_restart_in_between_is_asked_over_at_once(talk_to):
     boot = iter([b"cisterna 0.1.0 on pico running\n"])
     talk, _ = talk_to(lambda line: next(boot, None) or reply(line, "1"), timeout_s=30)
     assert talk.ask("A?") == "1"
-    assert talk.link.heard.boots == 1
+    assert talk.link.boots == 1
 
 
 # What is heard where no pump answers, the error, and what it says.

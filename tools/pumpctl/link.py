@@ -43,7 +43,6 @@ class Heard:
     octets: int = 0
     unprintable: int = 0
     last_text: str = ""
-    boots: int = 0
 
     def note(self, line: bytes) -> None:
         """Take up a line that is neither telemetry nor a reply to us."""
@@ -61,6 +60,7 @@ class Link:
         """``port`` is a device or a URL of pyserial: socket://host:port, rfc2217://host:port."""
         self.port = port
         self.dropped = 0  # telemetry lines that the queue had no room for
+        self.boots = 0  # how often the pump said that it had started
         self.heard = Heard()
         self._baud = baud
         self._telemetry: deque[bytes] = deque(maxlen=queue_lines)
@@ -143,7 +143,7 @@ class Link:
                 self._telemetry.append(line)
             elif line:
                 if _BOOT.match(line):
-                    self.heard.boots += 1
+                    self.boots += 1
                 self._lines.append(line)
         if len(self._rest) > _KEPT_BYTES:
             self.heard.note(self._rest)

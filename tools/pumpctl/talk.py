@@ -29,7 +29,7 @@ from tools.pumpctl.framing import (
     parse_reply,
     request,
 )
-from tools.pumpctl.link import Link
+from tools.pumpctl.link import Heard, Link
 
 TIMEOUT_S = 2.0
 TRIES = 3
@@ -64,6 +64,7 @@ class Talk:
         self.link = link
         self.timeout_s = timeout_s
         self._echoes = 0
+        self._met = False
 
     def ask(self, header: str, *args: object) -> str:
         """The payload of the reply to a read; Refused, or a LinkError that says what was heard."""
@@ -84,12 +85,13 @@ class Talk:
         is what a pump answers that does not know the session. None comes at once where the pump
         restarts, or says that what it heard was spoilt.
         """
-        boots = self.link.heard.boots
+        boots = self.link.boots
         self.link.send(line)
         end_s = time.monotonic() + self.timeout_s
         while (raw := self.link.reply(max(0.0, end_s - time.monotonic()))) is not None:
-            if self.link.heard.boots > boots:
-                self.link.heard.note(raw)
+            if self.link.boots > boots:
+                if not self._met:
+                    self.link.heard.note(raw)
                 return None
             if raw == line.encode("ascii"):
                 self._echoes += 1
@@ -100,6 +102,7 @@ class Talk:
                 self.link.heard.note(raw)
                 continue
             if reply.tag == tag and reply.checked and _counts(reply, seal):
+                self.link.heard = Heard()
                 return reply
             if not reply.tag and reply.error and reply.error[0] in _SPOILT:
                 return None
@@ -122,6 +125,7 @@ class Talk:
                 f"{self.link.port}: pump {identity.version} speaks version {protocol} of the "
                 f"protocol, these tools version {PROTOCOL}: {older} must be as new as {newer}"
             )
+        self._met = True
         return identity
 
     def silence(self, header: str) -> PumpError:
@@ -131,10 +135,12 @@ class Talk:
         if rest:
             heard.note(rest)
         kind: type[LinkError] = Garbage
-        if _PROMPT.search(heard.last_text):
+        if self._met and heard.octets:
+            why = f"every answer to {header} came damaged; look at cable, plugs and baud rate"
+        elif _PROMPT.search(heard.last_text):
             kind = NoProtocol
             why = f"MicroPython runs there and no pump; {_FLASH}"
-        elif heard.boots or heard.last_text.startswith("cisterna"):
+        elif self.link.boots or heard.last_text.startswith("cisterna"):
             kind = NoProtocol
             why = (
                 f"it says {heard.last_text!r} and does not answer {header}: the firmware does not "

@@ -42,7 +42,7 @@ class Telemetry:
         try:
             while True:
                 line = link.telemetry(max(0.0, min(_LEAST_S, end_s - time.monotonic())))
-                if link.heard.boots > boots:
+                if link.boots > boots:
                     boots = self._begin()
                     end_s = time.monotonic() + patience_s
                 item = None if line is None else self._read(line)
@@ -64,7 +64,7 @@ class Telemetry:
         if self._signed:
             self._pump.command("TEL:MAC", 1)
         self._pump.query("TEL:PER", self._period_ms)
-        return self._pump.talk.link.heard.boots
+        return self._pump.talk.link.boots
 
     def _read(self, line: bytes) -> Sample | Happening | None:
         try:
