@@ -2,13 +2,12 @@
 
 from collections import defaultdict, deque
 
-from pump.auth import ROLES
-from sim.link import LinkedRig
-
 from host_tests.bench import MIDNIGHT_US, simple
 from host_tests.peer import header
+from pump.auth import ROLES
 from pump.events import describe
 from pump.journal import decode_entry
+from sim.link import LinkedRig
 from sim.plant import PlantConfig
 from tools.pumpctl.keys import KeyRing, generate
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from pump.auth import ROLES
-from pump.commands import COMMANDS
 
 from host_tests.bench import simple
 from host_tests.peer import PtyPeer, TcpPeer, header, pump, reply
 from host_tests.pump_peer import SERIAL, PumpEnd
+from pump.auth import ROLES
+from pump.commands import COMMANDS
 from pump.settings import Calibration, Limits
 from tools.pumpctl import AuthorityError, BadValue, KeyRing, NotConfirmed, Pump, PumpError, Refused
 from tools.pumpctl.errors import NoAnswer
@@ -232,6 +232,15 @@ def test_a_refill_with_another_strength_needs_the_second(end, both):
     assert clinician.reservoir().concentration_ug_per_ml == 1000
 
 
+def test_the_second_may_be_at_the_same_cable(end, clinician):
+    clinician.stop()
+    change = clinician.stage_refill(18_000_000, 1000)
+    change.confirm(clinician.as_role("service"))
+    end.rig.press()
+    change.commit()
+    assert clinician.reservoir().concentration_ug_per_ml == 1000
+
+
 def test_start_is_staged_as_well(end, clinician):
     clinician.stop()
     change = clinician.stage_start()
@@ -246,6 +255,27 @@ def test_a_service_fault_is_released_by_name(both):
     assert ("fault", None, "RUNAWAY") in change.rows
     with pytest.raises(Refused, match="no fault is called"):
         service.stage_service("NOSUCH")
+
+
+@pytest.mark.parametrize("role", ["", "service"])
+def test_a_command_that_there_is_not_is_refused(served, keys, role):
+    with Pump.open(served.port, role=role, keys=keys, timeout_s=20) as opened:
+        with pytest.raises(Refused, match=r"Undefined header; no command FOO\?") as info:
+            opened.query("FOO?")
+        assert info.value.number == -113
+        assert opened.status().mode == "BASAL"
+
+
+def test_all_that_goes_over_the_line_can_be_kept(served, keys):
+    heard = []
+    with Pump.open(served.port) as opened:
+        opened.talk.link.tap = lambda *what: heard.append(what)
+        assert opened.query("*OPC?") == "1"
+    (sent, line), *answers = heard
+    assert sent
+    assert line == served.lines[-1] + b"\n"
+    assert not any(ours for ours, _ in answers)
+    assert b"".join(data for _, data in answers).endswith(b"\n")
 
 
 def test_a_dropped_change_is_gone(end, clinician):
@@ -449,8 +479,7 @@ def test_a_new_pump_gets_its_keys_while_its_button_is_held(keys):
         assert len(told) == 1
         assert keys.pumps() == {SERIAL: list(ROLES)}
         for role in ROLES:
-            with_key = Pump(opened.talk, opened.identity, keys)
-            with_key._login(role, 0)
+            assert opened.as_role(role).role == role
             assert keys.next_key(SERIAL, role) is None
         with pytest.raises(Refused, match="the pump has keys; rotate them"):
             opened.provision()
@@ -486,8 +515,7 @@ def test_a_key_is_rotated_and_both_ends_have_it(end, both, keys):
     change.commit()
     assert keys.key(SERIAL, "patient") != old
     assert keys.next_key(SERIAL, "patient") is None
-    other = Pump(service.talk, service.identity, keys)
-    other._login("patient", 0)
+    service.as_role("patient")
     with pytest.raises(BadValue):
         service.stage_key("nurse")
 

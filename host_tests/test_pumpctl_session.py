@@ -75,9 +75,7 @@ def _open(end, keys, role="clinician"):
     """A Pump on a Wire to this end."""
     wire = Wire(end)
     talk = Talk(wire)  # type: ignore[arg-type]
-    pump = Pump(talk, talk.identify(), keys)
-    pump._login(role, 0)
-    return pump
+    return Pump(talk, talk.identify(), keys, 0).as_role(role)
 
 
 def _outcome(info):

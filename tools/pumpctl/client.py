@@ -34,10 +34,13 @@ class Pump(Keying):
     this host, and ``reconciled`` says what it said.
     """
 
-    def __init__(self, talk: Talk, identity: Identity, keys: KeyRing) -> None:
+    def __init__(
+        self, talk: Talk, identity: Identity, keys: KeyRing, patience_s: float = PATIENCE_S
+    ) -> None:
         """Use ``open``."""
         self.identity = identity
         self.keys = keys
+        self._patience_s = patience_s
         self._talk = talk
         self._session: Session | None = None
 
@@ -61,19 +64,28 @@ class Pump(Keying):
         try:
             talk = Talk(link, timeout_s)
             ring = keys if isinstance(keys, KeyRing) else KeyRing(keys)
-            pump = cls(talk, talk.identify(), ring)
+            pump = cls(talk, talk.identify(), ring, patience_s)
             if role:
-                pump._login(role, patience_s)
+                pump._login(role)
         except BaseException:
             link.close()
             raise
         return pump
 
-    def _login(self, role: str, patience_s: float) -> None:
+    def _login(self, role: str) -> None:
         self._session = Session(
-            self._talk, self.keys, self.identity.serial, role, self.reconnect, patience_s
+            self._talk, self.keys, self.identity.serial, role, self.reconnect, self._patience_s
         )
         self._session.open()
+
+    def as_role(self, role: str) -> Self:
+        """The same pump in another role's session on the same link, as to confirm a change.
+
+        Closing either closes the link of both.
+        """
+        other = type(self)(self._talk, self.identity, self.keys, self._patience_s)
+        other._login(role)
+        return other
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ import re
 import select
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import serial
@@ -53,6 +54,10 @@ class Heard:
             self.last_text = line.decode("ascii").strip()
 
 
+def _nobody(sent: bool, data: bytes) -> None:
+    """Nobody listens."""
+
+
 class Link:
     """An open port. Everything raises LinkError, one of a kind that says what happened."""
 
@@ -62,6 +67,7 @@ class Link:
         self.dropped = 0  # telemetry lines that the queue had no room for
         self.boots = 0  # how often the pump said that it had started
         self.heard = Heard()
+        self.tap: Callable[[bool, bytes], None] = _nobody  # hears (sent by us, bytes)
         self._baud = baud
         self._telemetry: deque[bytes] = deque(maxlen=queue_lines)
         self._lines: deque[bytes] = deque()
@@ -96,6 +102,7 @@ class Link:
     def send(self, line: str) -> None:
         """Send one line."""
         data = line.encode("ascii") + b"\n"
+        self.tap(True, data)
         try:
             sent = self._serial.write(data)
         except (OSError, TypeError) as error:  # TypeError: pyserial, where a port has just closed
@@ -135,6 +142,8 @@ class Link:
             raise self._lost(error) from None
 
     def _take(self, data: bytes) -> None:
+        if data:
+            self.tap(False, data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             line = line.removesuffix(b"\r")

@@ -83,7 +83,7 @@ class Talk:
 
         With a seal, only what carries the session's MAC counts, or a refusal without a MAC, which
         is what a pump answers that does not know the session. None comes at once where the pump
-        restarts, or says that what it heard was spoilt.
+        restarts, or refuses a line without naming its tag, as it does with one that was spoilt.
         """
         boots = self.link.boots
         self.link.send(line)
@@ -104,9 +104,9 @@ class Talk:
             if reply.tag == tag and reply.checked and _counts(reply, seal):
                 self.link.heard = Heard()
                 return reply
-            if not reply.tag and reply.error and reply.error[0] in _SPOILT:
-                return None
             self.link.heard.note(raw)
+            if reply.error and not reply.tag:
+                return None
         return None
 
     def identify(self) -> Identity:
@@ -135,6 +135,9 @@ class Talk:
         if rest:
             heard.note(rest)
         kind: type[LinkError] = Garbage
+        refused = _refusal(heard.last_text)
+        if self._met and refused:
+            return Refused(header, *refused)
         if self._met and heard.octets:
             why = f"every answer to {header} came damaged; look at cable, plugs and baud rate"
         elif _PROMPT.search(heard.last_text):
@@ -164,6 +167,15 @@ class Talk:
 def spoilt(reply: Reply) -> bool:
     """True if the pump says that noise has changed what it heard: it can be sent again."""
     return reply.error is not None and reply.error[0] == COMMUNICATION_ERROR
+
+
+def _refusal(text: str) -> tuple[int, str] | None:
+    """(number, text) of a refusal that is not for noise."""
+    try:
+        error = parse_reply(text.encode()).error
+    except Garbled:
+        return None
+    return None if error is None or error[0] in _SPOILT else error
 
 
 def _counts(reply: Reply, seal: Seal | None) -> bool:
