@@ -221,6 +221,26 @@ def test_a_line_that_was_held_up_is_worth_nothing_once_it_was_reported_lost(end,
     assert end.logged("CLOCK_SET") == before
 
 
+def test_a_line_that_was_held_up_is_dead_when_another_role_has_asked(end, keys):
+    """The clinician's session lives on, and its counter was ahead of the pump's."""
+    pump = _open(end, keys)
+    end.fates["STAT?"].extend(["lose"] * TRIES)
+    with pytest.raises(NoAnswer):
+        pump.status()
+    end.fates["CLOC:SET"].extend(["lose"] * TRIES)
+    end.fates["SYST:LAST?"].extend(["lose"] * 99)
+    with pytest.raises(ReplyLost, match="cannot be reached"):
+        pump.set_clock(NOON)
+    held_up = next(line for line in end.lines if header(line) == "CLOC:SET")
+    end.fates.clear()
+    (reconciled,) = _open(end, keys, "service").reconciled
+    assert reconciled.outcome is Outcome.NOT_ACCEPTED
+    before = end.logged("CLOCK_SET")
+    assert len(end.rig.telemetry.sessions.open) == 2
+    assert b"ERR -203" in end.hear(held_up)
+    assert end.logged("CLOCK_SET") == before
+
+
 def test_a_change_that_another_one_followed_is_not_guessed_at(end, keys):
     pump = _open(end, keys)
     end.fates["CLOC:SET"].append("cut")
