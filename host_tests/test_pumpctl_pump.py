@@ -12,7 +12,16 @@ from host_tests.pump_peer import SERIAL, PumpEnd
 from pump.auth import ROLES
 from pump.commands import COMMANDS
 from pump.settings import Calibration, Limits
-from tools.pumpctl import AuthorityError, BadValue, KeyRing, NotConfirmed, Pump, PumpError, Refused
+from tools.pumpctl import (
+    AuthorityError,
+    BadValue,
+    KeyRing,
+    NotConfirmed,
+    Pump,
+    PumpError,
+    Refused,
+    ReplyLost,
+)
 from tools.pumpctl.errors import NoAnswer
 from tools.pumpctl.keying import fingerprint
 from tools.pumpctl.log import Entry
@@ -531,6 +540,17 @@ def test_a_rotation_whose_reply_was_lost_locks_nobody_out(end, served, keys):
         assert fingerprint(keys.key(SERIAL, "service")) in again.query("KEY?")
         assert again.status().mode in ("BASAL", "SELFTEST")
     assert keys.next_key(SERIAL, "service") is None
+
+
+def test_a_lost_rotation_is_settled_before_another_is_staged(end, served, keys):
+    with Pump.open(served.port, role="service", keys=keys, timeout_s=0.2, patience_s=0.2) as pump_:
+        change = pump_.stage_key("patient")
+        end.rig.press()
+        end.fates["KEY:ROT:COMM"].append("restart after")
+        with pytest.raises(ReplyLost):
+            change.commit()
+        pump_.stage_key("patient").drop()
+        assert fingerprint(keys.key(SERIAL, "patient")) in pump_.query("KEY?")
 
 
 def test_a_rotation_that_was_dropped_leaves_the_old_key(end, both, keys):

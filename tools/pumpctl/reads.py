@@ -134,13 +134,9 @@ class Reads(ABC):
         log = Log()
         place = max(first, since)
         while place < following:
-            got = log.add_page(self.query("LOG?", place, min(BATCH, following - place)))
-            if got:
-                place = got
-            elif place >= (oldest := self.log_range()[0]):
+            place = log.add_page(self.query("LOG?", place, min(BATCH, following - place)))
+            if not place:
                 break
-            else:
-                place = oldest
         return log
 
 

@@ -4,8 +4,8 @@ The rules for a change, so that it is made once or not at all and nobody is left
 
 - it is noted on the disk before it is sent;
 - while its reply does not come it is sent again byte for byte, which the pump answers from memory;
-- if that does not help, the pump is asked with SYST:LAST? what it accepted last, first as it is,
-  then in a new session and with a higher counter, after which the lost line is worth nothing;
+- if that does not help, the pump is asked with SYST:LAST? what it accepted last, first as anybody
+  may, then signed and with a higher counter, after which the lost line is worth nothing;
 - a change that the pump is known never to have taken up, since its session had ended or another
   one's counter was ahead, is signed anew. Nothing else is ever sent twice as a different line.
 """
@@ -228,7 +228,6 @@ class Session:
                     if reply and self._proved(seal, reply) and not self._behind(reply):
                         self._notes.drop(pending)
                         return reply
-                self.forget()
                 reconciled = self._judge(pending)
             except LinkError as error:
                 cut = error
