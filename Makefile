@@ -10,7 +10,7 @@ RP2_STUBS := micropython-rp2-rpi_pico-stubs==1.25.*
 ESP32_STUBS := micropython-esp32-stubs==1.25.*
 STUBS := .cache/stubs
 # What each port's pass checks: what boards share, its own files, its board.
-SHARED := -p pump -m hal.annunciator -m hal.as5600 -m hal.board_hal -m hal.console -m hal.conversation \
+SHARED := -p pump -m hal.annunciator -m hal.as5600 -m hal.board_hal -m hal.console -m hal.conversation -m hal.health \
 	-m hal.files
 RP2_FILES := $(SHARED) -m hal.loop -m hal.pio_cutoff -m hal.pio_stepper -m hal.rp2 -m pico
 ESP32_FILES := $(SHARED) -m hal.esp32 -m hal.rmt_stepper -m esp32_devkit

@@ -1,9 +1,10 @@
 """The board's loop feeds the watchdog for what was done, not for times that lie ahead."""
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from itertools import pairwise
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,25 @@ from pump import modes
 from pump.dosing import NEVER_US
 from sim.hal import SimHal
 
-# Imported by name: what it imports of MicroPython is checked with the boards' files, not here.
-loop_module: Any = import_module("hal.loop")
+# Imported by name: what it imports of MicroPython is checked with the boards' files, not here. It
+# calls the interpreter's own module in main alone.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(sys.modules, "micropython", ModuleType("micropython"))
+    loop_module: Any = import_module("hal.loop")
+
 FEEDING_ENDS_US = 1_000_000
 FAR_US = 1 << 50
+
+
+class SilentConsole:
+    """A console on which nobody types, and which nobody reads."""
+
+    local = True
+    held = dropped = 0
+
+    def write(self, line: bytes) -> bool:
+        """Dropped."""
+        return False
 
 
 class LivePump:
@@ -32,10 +48,13 @@ class LivePump:
         plant.power(True)
         self.fed: list[int] = []
         self.hal = SimHal(plant, rig.store, rig.button, True, True)
-        self.hal.feed = lambda: self.fed.append(plant.now_us)  # type: ignore[attr-defined]
+        vars(self.hal).update(
+            feed=lambda: self.fed.append(plant.now_us), entropy=bytes, serial=lambda: "TEST"
+        )
         ticks = SimpleNamespace(ticks_us=lambda: plant.now_us & (1 << 30) - 1)
         monkeypatch.setattr(loop_module, "time", ticks)
-        board = SimpleNamespace(calibration=rig.calibration)
+        monkeypatch.setattr(loop_module.console, "on_stdio", SilentConsole)
+        board = SimpleNamespace(calibration=rig.calibration, name="test")
         self.loop = loop_module.Loop(board, self.hal, 0)
         self.pump = self.loop.pump
 

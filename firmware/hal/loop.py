@@ -24,26 +24,22 @@ from pump.board import Board
 from pump.clock import TicksClock
 from pump.compat import TYPE_CHECKING, const
 from pump.controller import Controller
-from pump.modes import BASAL, BOLUS, UNCONFIGURED
 from pump.orders import Orders
 from pump.sampler import PERIOD_US
 from pump.telemetry import Telemetry
-from pump.units import UNITS_PER_PL, LimitError
+from pump.units import LimitError
 from pump.version import VERSION
 
 from . import console, release
 from .conversation import Conversation
+from .health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
 WATCHDOG_MS = const(5_000)
-# F11: feeding stops within 1 s. What should have been done this long ago, and was not, stops it.
-LATE_US = const(900_000)
 _SLEEP_MS = const(250)
-# A pump that is stopped saves every quarter of an hour, so its ticks lie no further apart.
-_LONGEST_REST_US = const(900_000_000)
 
 # Rows of events.BOOT_CAUSES.
 _POWER_ON = const(0)
@@ -79,13 +75,7 @@ class Loop:
         self.failure: "Exception | None" = None
         self._due_us = now_us
         self._look_us = now_us
-        # What was done, and when: looks and steps are counted by those who do them.
-        self._looks = 0
-        self._looked_us = now_us
-        self._steps = 0
-        self._stepped_us = now_us
-        self._rate = 0
-        self._period_us = 0
+        self._health = Health(self.pump, now_us)
 
     def step(self) -> int:
         """Do what is due; returns the ms to sleep until the next thing is, at most _SLEEP_MS."""
@@ -101,55 +91,16 @@ class Loop:
             spent_us = self.clock.now_us() - now_us
             if spent_us > self.worst_tick_us:
                 self.worst_tick_us = spent_us
-        self._check(now_us)
+        if self._health.passes(now_us, self._due_us):
+            self.hal.feed()  # from here alone
         next_us = min(self._due_us, self._look_us) - self.clock.now_us()
         return max(0, min(_SLEEP_MS, next_us // 1000))
-
-    def _check(self, now_us: int) -> None:
-        """Feed the watchdog if all is as it should be, from here alone."""
-        if self._looks_are_taken(now_us) and self._ticks_come(now_us) and self._flow_is_right():
-            self.hal.feed()
 
     def _changed(self) -> None:
         """A line may have changed the pump: take that up at once."""
         self._due_us = self.clock.now_us()
         self.step()
         lock_console(self.telemetry.keys.provisioned)
-
-    def _looks_are_taken(self, now_us: int) -> bool:
-        looks = self.pump.sampler.looks
-        if looks != self._looks:
-            self._looks = looks
-            self._looked_us = now_us
-        return now_us - self._looked_us < LATE_US
-
-    def _ticks_come(self, now_us: int) -> bool:
-        """The tick is not overdue, and is due as soon as the pump needs it; steps come."""
-        pump = self.pump
-        rate = pump.dosing.rate_nl_per_day
-        steps = self.hal.stepper.emitted()
-        if steps != self._steps or rate != self._rate:
-            self._steps = steps
-            self._stepped_us = now_us
-            if rate != self._rate:
-                self._rate = rate
-                self._period_us = pump.memory.calibration.step_pl * UNITS_PER_PL // max(1, rate)
-        if rate > 0:
-            latest_us = self._stepped_us + self._period_us
-        elif pump.modes.mode == UNCONFIGURED:
-            latest_us = max(now_us, self._due_us)  # nothing happens but by an order
-        else:
-            latest_us = now_us + _LONGEST_REST_US
-        due_us = self._due_us
-        return now_us - due_us < LATE_US and max(now_us, due_us) - latest_us < LATE_US
-
-    def _flow_is_right(self) -> bool:
-        """It flows in the modes that give flow, and in no other."""
-        pump = self.pump
-        mode = pump.modes.mode
-        if pump.dosing.rate_nl_per_day > 0:
-            return mode in (BASAL, BOLUS)
-        return mode != BASAL or pump.schedule.rate_nl_per_day == 0
 
     async def run(self) -> None:
         """Run until a restart is ordered, and its reply said."""
