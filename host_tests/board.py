@@ -102,10 +102,7 @@ def execute(board: Board, code: str, at_most_s: float = 10) -> str:
     """Run code at a board's prompt, by its raw REPL; what it printed."""
     board.send(b"\r\x01")
     wait_for(board, _RAW, 2)
-    for place in range(0, len(code), 64):  # USB takes no more at a time
-        board.send(code[place : place + 64].encode())
-        board.run(0.01)
-    board.send(b"\x04")
+    board.send(code.encode() + b"\x04")
     answer = wait_for(board, b"\x04>", at_most_s).partition(b"OK")[2]
     printed, error = answer.split(b"\x04")[:2]
     assert not error, error.decode()

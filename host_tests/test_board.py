@@ -6,7 +6,7 @@ tests that need no plant run on a bench Pico instead, flashed by `make flash` be
 Figures are printed: make test ARGS='host_tests/test_board.py -n 0 -rP'.
 """
 
-from itertools import pairwise
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -34,15 +34,17 @@ from sim.pio_board import PioBoard
 # One rig for all of them, also under pytest-xdist.
 pytestmark = pytest.mark.xdist_group("board")
 
-# 150 uL/day; a patient bolus of 5 uL over a minute.
-BOLUS_NL, BOLUS_S = 5_000, 60
-PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 10_000, BOLUS_S, 3_600, 6)
+# 150 uL/day; a patient bolus of 10 uL over a minute, so that steps come often.
+BASAL_NL_PER_DAY, BOLUS_NL, BOLUS_S = 150_000, 10_000, 60
+PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 20_000, BOLUS_S, 3_600, 6)
 STEP_NL = 89.819
 BOOT_S = 5
 # hal/loop.py feeds the watchdog with this.
 WATCHDOG_US = 5_000_000
-# A look, a collection of garbage and a write of an event take 30 ms together.
-LATEST_US = 50_000
+# A step waits for the look before it, 2.8 ms, and for the millisecond that a sleep is long at
+# least; seldom also for a collection of garbage, 18.8 ms (all on the emulated clock).
+LATE_US = 4_000
+LATEST_US = LATE_US + 20_000
 # A Pico's 264 kB leave 240 kB to MicroPython's heap; an alarm and its history must always fit.
 FREE_BYTES = 64 * 1024
 
@@ -179,14 +181,18 @@ def test_bolus_is_exact(booted):
     assert (name, detail) == ("BOLUS_ENDED", f"complete {BOLUS_NL} nL delivered")
     bolus = [t for t, _ in rig.pulses if t < pressed_us + (BOLUS_S + 1) * 1e6]
     print(f"pulses for a bolus of {BOLUS_NL} nL over {BOLUS_S} s: {len(bolus)}")
-    basal_nl = 150_000 * BOLUS_S / 86_400
-    assert abs(len(bolus) - (BOLUS_NL + basal_nl) / STEP_NL) < 1
+    rate_nl_per_s = BOLUS_NL / BOLUS_S + BASAL_NL_PER_DAY / 86_400
+    assert abs(len(bolus) - rate_nl_per_s * BOLUS_S / STEP_NL) < 1
     assert {direction for _, direction in rig.pulses} == {1}
     assert rig.counted() == len(rig.pulses)
     assert _ledger(rig).forward + _ledger(rig).unsure >= rig.plant.pulses
-    gaps = [after - before for before, after in pairwise(bolus)]
-    print(f"gaps between its pulses: {min(gaps)}..{max(gaps)} us")
-    assert max(gaps) - min(gaps) < 2 * LATEST_US
+    gap_us = 1e6 * STEP_NL / rate_nl_per_s
+    late_us = sorted(t - bolus[0] - number * gap_us for number, t in enumerate(bolus))
+    spread_us = late_us[-1] - late_us[0]
+    print(f"{len(bolus)} pulses, {gap_us:.0f} us apart: within {spread_us:.0f} us of their times")
+    # One may meet a collection of garbage. Lateness that adds up would show here.
+    assert late_us[-2] - late_us[0] < LATE_US
+    assert spread_us < LATEST_US
 
 
 @needs_plant
@@ -264,24 +270,33 @@ def test_power_lost_in_a_burst(rig):
     _assert_within_bounds(rig)
 
 
+@pytest.mark.slow
 @needs_plant
 @pytest.mark.req("R07")
-@pytest.mark.parametrize("place", range(0, 100, 15))
-@in_a_copy
-def test_power_lost_in_a_write_of_the_file_system(rig, place):
-    """``place`` per cent through what a granted bolus writes, page by page and erasure by
-    erasure, each half done."""
-    rig.chip.cut_at = rig.chip.flash_writes + 1 + place * BOLUS_WRITES // 100
+def test_power_lost_in_any_write_of_the_file_system(rig):
+    """In every write of a granted bolus, page by page and erasure by erasure, half done."""
+    count = copied(lambda: _writes_of_a_grant(rig))
+    assert count > 2
+    for number in range(1, count + 1):
+        print(f"cut in write {number} of {count}")
+        copied(partial(_cut_in_write, rig, number))
+
+
+def _writes_of_a_grant(rig: BoardRig) -> int:
+    before = rig.chip.flash_writes
     rig.press()
-    rig.run_until(lambda: rig.chip.cut, 5)
+    rig.run_until(lambda: rig.pulses, 3)
+    return rig.chip.flash_writes - before
+
+
+def _cut_in_write(rig: BoardRig, number: int) -> None:
+    rig.chip.cut_at = rig.chip.flash_writes + number
+    rig.press()
+    rig.run_until(lambda: rig.chip.cut, 3)
     _assert_within_bounds(rig)
     memory = rig.remembered().memory
     assert memory.program is not None
     assert not set(memory.found) - {faults.MEMORY_DEGRADED}
-
-
-# Pages and erasures of the first second of a bolus, at least.
-BOLUS_WRITES = 12
 
 
 @pytest.mark.slow
@@ -448,7 +463,7 @@ def test_a_task_that_never_comes_back_in_a_burst_is_reset(probed):
 def test_heap_is_roomy_and_flat(probed):
     begin = len(probed.said)
     erasures = probed.chip.flash_erasures
-    probed.run(4)
+    probed.run(3)
     basal = _reports(probed, begin)
     begin = len(probed.said)
     probed.press()
@@ -456,7 +471,7 @@ def test_heap_is_roomy_and_flat(probed):
     granted = _reports(probed, begin)
     begin = len(probed.said)
     erasures = probed.chip.flash_erasures - erasures
-    probed.run(8)
+    probed.run(6)
     dosing = _reports(probed, begin)
     assert dosing[-1][0] == modes.BOLUS
     print(f"free heap: basal {min(r[1] for r in basal)}, bolus {min(r[1] for r in dosing)} bytes")
@@ -483,12 +498,12 @@ def test_deaf_host_does_not_delay_dosing(probed):
 
 
 def _steps_of_a_bolus(rig: BoardRig, reading: bool) -> tuple[list[int], int]:
-    """When the steps of 8 s of a bolus came, and how many lines the console has dropped."""
+    """When the steps of a bolus came, and how many lines the console has dropped."""
     rig.chip.console.reading = reading
     rig.press()
-    rig.run(8)
+    rig.run(5)
     times_us = [t for t, _ in rig.pulses]
     rig.chip.console.reading = True
     begin = len(rig.said)
-    rig.run(2.5)
+    rig.run(2.2)
     return times_us, _reports(rig, begin)[-1][4]

@@ -26,7 +26,9 @@ async def tell(pump):
             pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us,
             console.dropped)
         console.write(line)
+        # The pump goes first in between.
         for _ in range(9):
+            await asyncio.sleep_ms(0)
             console.write(_MORE)
         pump.conversation.spoken()
 

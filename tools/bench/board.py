@@ -17,9 +17,9 @@ from sim.board import flash, probe
 from sim.board_rig import BoardRig
 from tools.bench import BenchError, table
 
-# 150 uL/day; a patient bolus of 5 uL over a minute, so that steps come often.
-BOLUS_NL, BOLUS_S = 5_000, 60
-PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 10_000, BOLUS_S, 3_600, 6)
+# 150 uL/day; a patient bolus of 10 uL over a minute, so that steps come often.
+BOLUS_NL, BOLUS_S = 10_000, 60
+PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 20_000, BOLUS_S, 3_600, 6)
 _AT_MOST_S = 10
 
 
