@@ -6,7 +6,8 @@
     reply     [#tag ]payload[ @mac][ *crc]
 
 A line is printable ASCII ended by LF; a CR before it is dropped. Headers are SCPI mnemonics, short
-or long, in any case. ``crc`` is the CRC-32 of all bytes before `` *``, in 8 hex digits; a request
+or long, in any case. ``crc`` is the CRC-32 of all bytes before `` *``, in 8 hex digits, capital
+ones: in any other writing it is wrong, or a flipped bit in a letter of it would pass. A request
 with a tag must carry one, so that a flipped bit can never make a framed line pass for a typed one.
 ``mac`` is 16 bytes in hex (sessions.py). Nothing here is trusted because its CRC is right: a CRC
 is against noise.
@@ -93,7 +94,7 @@ class LineDecoder:
     """Collects bytes into lines. What is not a line costs no memory and is refused at its end."""
 
     def __init__(self) -> None:
-        self._line = bytearray(LINE_BYTES)
+        self._line = bytearray(LINE_BYTES + 1)  # with the CR that may end it
         self._size = 0
         self._refusal = 0
 
@@ -102,7 +103,7 @@ class LineDecoder:
         too long or has a byte that is not printable. An empty line is no line."""
         if byte == _LF:
             return self._end()
-        if self._size >= LINE_BYTES:
+        if self._size > LINE_BYTES:
             self._refusal = OVERRUN
         elif 0x20 <= byte < 0x7F or byte == _CR:
             self._line[self._size] = byte
@@ -114,10 +115,10 @@ class LineDecoder:
     def _end(self) -> "bytes | None":
         size, refusal = self._size, self._refusal
         self._size = self._refusal = 0
-        if refusal == OVERRUN:
-            raise CommandError(OVERRUN, "a line has at most {} bytes".format(LINE_BYTES))
         if size and self._line[size - 1] == _CR:
             size -= 1
+        if refusal == OVERRUN or size > LINE_BYTES:
+            raise CommandError(OVERRUN, "a line has at most {} bytes".format(LINE_BYTES))
         line = bytes(memoryview(self._line)[:size])
         if refusal or b"\r" in line:
             raise CommandError(INVALID_CHARACTER, "a line is printable ASCII and a line feed")
@@ -130,8 +131,8 @@ def parse(line: bytes) -> Request:
     request.line = line
     text = line.decode()
     if text[-_CRC_CHARS : 2 - _CRC_CHARS] == " *" and is_hex(text[2 - _CRC_CHARS :]):
-        text = text[:-_CRC_CHARS]
-        if int(line[2 - _CRC_CHARS :], 16) != binascii.crc32(line[:-_CRC_CHARS]):
+        found, text = text[-_CRC_CHARS:], text[:-_CRC_CHARS]
+        if found != crc_suffix(text):
             raise CommandError(COMMUNICATION, "the CRC is wrong; send the line again")
         request.framed = True
     if text.startswith("#"):
