@@ -14,11 +14,12 @@ from .compat import TYPE_CHECKING
 from .modes import IDLE, STOPPED, UNCONFIGURED
 from .orders import Refused
 from .queries import dose_per_day_ng, members, refill_s, remaining_nl
+from .reports import MIN_PERIOD_MS
 from .settings import Limits
 from .staging import Change
 from .therapy import KINDS, Program
 from .units import US_PER_S
-from .wire import ILLEGAL_VALUE, PROTECTED, CommandError, to_int
+from .wire import ILLEGAL_VALUE, OUT_OF_RANGE, PROTECTED, CommandError, to_int
 
 if TYPE_CHECKING:
     from typing import Any
@@ -83,7 +84,7 @@ def acknowledge(call: "Call") -> str:
 
 def _fault(name: str) -> int:
     try:
-        return faults.code_of(name.upper())
+        return faults.code_of(name[:40].upper())
     except ValueError as unknown:
         raise CommandError(ILLEGAL_VALUE, str(unknown)) from unknown
 
@@ -240,12 +241,16 @@ def stage_limits(call: "Call") -> Change:
     names = [row[0] for row in Limits.FIELDS]
     values: "dict[str, Any]" = {name: getattr(former, name) for name in names}
     pairs: "list[tuple[str, object]]" = []
+    named: "list[str]" = []
     for i in range(0, len(call.args), 2):
         name = call.args[i].lower()
         if name not in names:
             raise CommandError(
-                ILLEGAL_VALUE, "no limit {}; known: {}".format(name, ", ".join(names))
+                ILLEGAL_VALUE, "no limit {}; known: {}".format(name[:40], ", ".join(names))
             )
+        if name in named:  # or what is shown first would not be what comes
+            raise CommandError(ILLEGAL_VALUE, "{} comes twice; give it once".format(name))
+        named.append(name)
         values[name] = to_int(name, call.args[i + 1])
         pairs.append(("old_" + name, getattr(former, name)))
         pairs.append(("new_" + name, values[name]))
@@ -294,8 +299,9 @@ def provision(call: "Call") -> str:
             PROTECTED, "press the pump's button now, hold it, and send this again within 60 s"
         )
     intent.drop()
+    desk.provision_until_us = 0  # or its end would take the press from what is staged by then
     desk.keys.provision([binascii.unhexlify(key) for key in call.args])
-    _log_keys(call, _PROVISIONED)
+    _log_keys(call, call.clock_us, _PROVISIONED)
     return OK
 
 
@@ -308,9 +314,10 @@ def wipe(call: "Call") -> str:
             "keys can be wiped for 60 s after a start during whose first 5 s the button was held",
         )
     desk.sessions.end_all()
+    desk.staging.drop()
     desk.keys.wipe()
     desk.wipe_until_us = 0
-    _log_keys(call, _WIPED)
+    _log_keys(call, call.clock_us, _WIPED)
     return OK
 
 
@@ -328,7 +335,7 @@ def stage_rotation(call: "Call") -> Change:
         for other in list(desk.sessions.open):
             if other.role == role and other is not session:
                 desk.sessions.end(other)
-        _log_keys(call, _ROTATED)
+        _log_keys(call, clock_us, _ROTATED)
 
     return Change(
         "KEY:ROT",
@@ -343,8 +350,9 @@ def stage_rotation(call: "Call") -> Change:
     )
 
 
-def _log_keys(call: "Call", what: int) -> None:
-    call.desk.pump.log.add(call.now_us, events.KEYS, what, 0)
+def _log_keys(call: "Call", clock_us: int, what: int) -> None:
+    pump = call.desk.pump
+    pump.log.add(clock_us + pump.base_us, events.KEYS, what, 0)
 
 
 # -- the session itself -------------------------------------------------------------------------
@@ -376,7 +384,13 @@ def telemetry_mac(call: "Call") -> str:
 
 def telemetry_period(call: "Call") -> str:
     """TEL:PER"""
-    call.desk.reports.set_period(call.now_us, call.args[0])
+    period_ms = call.args[0]
+    if 0 < period_ms < MIN_PERIOD_MS:
+        raise CommandError(
+            OUT_OF_RANGE,
+            "period_ms = {} ms is under {} ms; give 0 for none".format(period_ms, MIN_PERIOD_MS),
+        )
+    call.desk.reports.set_period(call.now_us, period_ms)
     return OK
 
 

@@ -46,6 +46,7 @@ class Reports:
             return
         if len(self._events) >= _KEPT:
             self._missed += 1
+            self._sequence += 1  # a gap, as after a line that did not go
         else:
             self._events.append((now_us, sequence, event, subject, value))
 
@@ -53,6 +54,11 @@ class Reports:
     def dropped(self) -> int:
         """Lines that were lost since the pump started."""
         return self._link.dropped + self._missed
+
+    @property
+    def waiting(self) -> bool:
+        """True if events are to be told."""
+        return bool(self._events)
 
     def tell(self) -> None:
         """Send the events that were logged since the last call."""

@@ -68,8 +68,7 @@ class Staging:
 
     def show(self, now_us: int) -> str:
         """What is staged and what it waits for, as JSON; an empty object for nothing."""
-        self.expire(now_us)
-        if self._change is None:
+        if self._change is None or now_us >= self._until_us:
             return "{}"
         return '{},"pressed":{},"confirmed":{},"left_s":{}}}'.format(
             self._text,
