@@ -84,7 +84,7 @@ class Session:
         return mac(self.key, b"T" + line.encode())
 
     def remember(self, line: bytes, reply: str) -> None:
-        """Keep the reply to the last change."""
+        """Keep the reply to the last line whose counter was accepted."""
         self._line, self._reply = hashlib.sha256(line).digest(), reply
 
     def reply_to(self, line: bytes) -> str:
@@ -158,7 +158,9 @@ class Sessions:
         return mac(offered.key, b"pump")
 
     def check(self, now_us: int, request: "Request") -> Session:
-        """The session of a line that carries a MAC; CommandError if it proves nothing."""
+        """The session of a line that carries a MAC, in small letters; CommandError if it proves
+        nothing."""
+        self.expire(now_us)
         for session in self.open:
             if session.name == request.session:
                 break
@@ -166,7 +168,7 @@ class Sessions:
             raise CommandError(
                 PROTECTED, "no such session; it has ended or the pump restarted: open a new one"
             )
-        if not same(mac(session.key, b"C" + request.signed), request.mac.lower()):
+        if not same(mac(session.key, b"C" + request.signed), request.mac):
             self._check_barred(now_us)
             self._fail(now_us, session.role)
             raise CommandError(PROTECTED, "wrong MAC")

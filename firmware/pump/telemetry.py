@@ -60,6 +60,7 @@ class Call:
         self.clock_us = clock_us
         self.now_us = clock_us + desk.pump.base_us
         self.session: "Session | None" = None
+        self.accepted = False  # its counter was
         self.args: "list[Any]" = []
 
 
@@ -147,7 +148,7 @@ class Telemetry:
             self._write(payload)
             return False
         self._reply(call, tag, payload)
-        return bool(call.row[KIND] != READ)
+        return bool(call.row[KIND] != READ) or self.reports.waiting
 
     def _admit(self, call: Call) -> None:
         """Refuse a command whose sender may not give it, or whose arguments are wrong; then its
@@ -155,7 +156,7 @@ class Telemetry:
         row, request, session = call.row, call.request, call.session
         kind = row[KIND]
         if kind >= SESSION:
-            if session is None or not request.framed:
+            if session is None or not request.tag:
                 raise CommandError(
                     PROTECTED,
                     "{} needs a session: tag, counter, MAC and CRC".format(row[0]),
@@ -164,12 +165,13 @@ class Telemetry:
                 raise CommandError(
                     PROTECTED, "the role {} may not {}".format(ROLES[session.role], row[0])
                 )
-        elif kind == OPEN and row[0].startswith("KEY:") and not request.framed:
+        elif kind == OPEN and row[0].startswith("KEY:") and not request.tag:
             raise CommandError(PROTECTED, "{} needs a tag and a CRC".format(row[0]))
         call.args = commands.arguments(row, request.args)
         if session is None:
             return
         session.used_us = call.now_us
+        call.accepted = True
         if kind == CHANGE:
             self.outcome = "unknown"
             self.sessions.counter.persist(request.counter, request.tag)
@@ -216,7 +218,7 @@ class Telemetry:
             text += " @" + self.sessions.sign(session, call.request.counter, text)
         if tag:
             text += crc_suffix(text)
-        if session is not None:
+        if session is not None and call.accepted:
             session.remember(call.request.line, text)
         self._write(text)
         if self.leaving is not None:
@@ -275,11 +277,13 @@ class Telemetry:
         self.wipe_until_us = now_us + _WIPE_WINDOW_US
         return 0
 
-    def link_lost(self, clock_us: int) -> None:
-        """The cable is out: its sessions end and its telemetry is off; delivery goes on."""
+    def link_lost(self, clock_us: int) -> int:
+        """The cable is out: its sessions end and its telemetry is off; delivery goes on. Ticks;
+        returns when to tick next."""
         self.sessions.end_all()
         self.staging.drop()
         self.reports.set_period(clock_us + self.pump.base_us, 0)
+        return self.tick(clock_us)
 
     def _on_end(self, session: "Session") -> None:
         """A pause of the audio ends with the session that asked for it (A04)."""
