@@ -61,11 +61,12 @@ class LinkedRig(Rig):
 
     def send(self, data: bytes) -> None:
         """Type something; what it asks for is done when this returns. Lost without power."""
+        clock_us = self.clock_us  # asked for once: it is half the time of a flood
         for byte in data:
             if not self.powered:
                 return
             try:
-                changed = self.telemetry.receive(self.clock_us, byte)
+                changed = self.telemetry.receive(clock_us, byte)
             except PowerCut:
                 self.power_down()
                 raise
@@ -75,6 +76,7 @@ class LinkedRig(Rig):
                 if self.telemetry.restart:
                     self.power_down()
                     self.power_up(_RESTART)
+                    clock_us = self.clock_us
 
     def ask(self, line: str) -> str:
         """Send a line and return the reply, telemetry lines left out."""
