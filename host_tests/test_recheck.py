@@ -132,7 +132,12 @@ def test_every_integer_is_held_to_the_tables_range_first(row):
             continue
         while len(texts) <= place:
             texts.append("1")
-        for value, inside in ((spec[2], True), (spec[3], True), (spec[2] - 1, False), (spec[3] + 1, False)):
+        for value, inside in (
+            (spec[2], True),
+            (spec[3], True),
+            (spec[2] - 1, False),
+            (spec[3] + 1, False),
+        ):
             args = [*texts[:place], str(value), *texts[place + 1 :]]
             reply = session.ask(f"{row[HEADER]} {','.join(args)}")
             outside = f"outside {spec[2]}..{spec[3]}" in reply and reply.startswith("ERR -222")
@@ -181,7 +186,7 @@ MORE = "PROG:STAG continuous,2000,10000,600,3600,6,127,0,400000"
 CASES = (
     # what is staged, delivering or not, what comes between, why the commit is refused
     (BOLUS, True, alarm(faults.MOTOR_STALL), ("-221", "the bolus is refused: alarm")),
-    (BOLUS, True, alarm(faults.OCCLUSION), ("-221", "the bolus is refused: mode")),
+    (BOLUS, True, alarm(faults.OCCLUSION), ("-221", "the bolus is refused: alarm")),
     (BOLUS, True, lambda desk: desk.order("single_bolus", 1_000, 60), ("-221", "running")),
     (BOLUS, True, lambda desk: desk.order("suspend"), ("-221", "the bolus is refused: mode")),
     (BOLUS, True, weaker, ("-221", "1000 ug/mL", "program the concentration")),

@@ -79,7 +79,9 @@ def test_a_button_held_since_before_does_not_count_until_it_is_pressed_anew():
 
 
 @pytest.mark.req("T03")
-@pytest.mark.parametrize(("short_us", "granted"), [(1_000, True), (1, True), (0, False), (-1, False)])
+@pytest.mark.parametrize(
+    ("short_us", "granted"), [(1_000, True), (1, True), (0, False), (-1, False)]
+)
 def test_a_staged_change_is_gone_after_60_s_to_the_microsecond(short_us, granted):
     desk, clinician, _ = at_desk()
     staged_us = desk.now_us
