@@ -126,12 +126,8 @@ def test_failures_are_logged_and_do_not_flood_the_log():
 def test_lines_that_prove_nothing_and_try_nothing_are_not_logged():
     desk = Desk()
     before = desk.pump.log.sequence
-    for line in (
-        "DEL:STOP",
-        framed("#t1 DEL:STOP"),
-        "AUTH:PROV 0000," + "0" * 32,
-        "AUTH:HELL x,y",
-    ):
+    proof = "AUTH:PROV 0000," + "0" * 32
+    for line in ("DEL:STOP", framed("#t1 DEL:STOP"), proof, "AUTH:HELL x,y"):
         for _ in range(10):
             assert "ERR" in desk.ask(line)
     assert desk.pump.log.sequence == before

@@ -1,4 +1,4 @@
-"""T02: a line that was sent before does nothing again: in its session, in another, after a reboot."""
+"""T02: a line sent before does nothing again: in its session, in another, after a reboot."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""T03: a staged change waits for the button, a second role where one is needed, and 60 s at most."""
+"""T03: a staged change waits for the button, for a second role if need be, at most 60 s."""
 
 import pytest
 
@@ -79,16 +79,14 @@ def test_a_button_held_since_before_does_not_count_until_it_is_pressed_anew():
 
 
 @pytest.mark.req("T03")
-@pytest.mark.parametrize(
-    ("short_us", "granted"), [(1_000, True), (1, True), (0, False), (-1, False)]
-)
-def test_a_staged_change_is_gone_after_60_s_to_the_microsecond(short_us, granted):
+@pytest.mark.parametrize("short_us", [1_000, 1, 0, -1])
+def test_a_staged_change_is_gone_after_60_s_to_the_microsecond(short_us):
     desk, clinician, _ = at_desk()
     staged_us = desk.now_us
     staged = clinician.stage(BOLUS)
     desk.press()
     desk.run_until_pump(staged_us + 60 * SECOND_US - short_us)
-    if granted:
+    if short_us > 0:
         assert desk.read("STAG?")["left_s"] == 1
         assert clinician.commit(staged) == "OK"
         assert desk.mode == "BOLUS"
@@ -100,7 +98,7 @@ def test_a_staged_change_is_gone_after_60_s_to_the_microsecond(short_us, granted
 
 @pytest.mark.req("T03")
 def test_it_expires_without_a_tick_too():
-    """A line may come before the tick that is due: what it asks for is judged by the clock."""
+    """A line may come before the tick that is due: it is judged by the clock."""
     desk, clinician, _ = at_desk()
     staged = clinician.stage(BOLUS)
     desk.press()
@@ -190,7 +188,7 @@ def test_concentration_and_limits_need_the_other_role_too(text, order):
 
 @pytest.mark.req("T03")
 def test_the_role_that_staged_cannot_confirm():
-    desk, clinician, service = at_desk(start=False)
+    desk, clinician, _ = at_desk(start=False)
     staged = clinician.stage(STRONGER)
     desk.press()
     refused(desk, clinician, f"CONF {staged['id']},{staged['echo']}", "-203", "another role")
