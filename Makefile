@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them; nothing is installed outside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help sim test lint bench rig flash image wiring clean
+.PHONY: help sim test lint bench rig flash image wiring protocol clean
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
@@ -27,7 +27,7 @@ override WHAT := $(value WHAT)
 export SCENARIO DAYS SEED CSV BOARD PORT TCP WHAT
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CSV=1
 	@if [ "$$SCENARIO" = list ]; then exec $(PY) -m sim list; fi; \
@@ -75,6 +75,9 @@ wiring: .venv/.wiring ## make the boards' wiring pictures anew
 	    $(PY) -m wireviz.wv_cli -f s -p boards/wiring/$$board.yml -o boards/wiring -O $$board \
 	        boards/wiring/rig.yml || exit 1; \
 	done
+
+protocol: .venv/.sim ## make the protocol's page, tools/protocol.md, anew
+	@PYTHONPATH=firmware exec $(PY) -m tools.protocol
 
 clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv .cache .hypothesis build dist *.egg-info firmware/*.egg-info

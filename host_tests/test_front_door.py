@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ["help", "sim", "test", "lint", "bench", "rig", "flash", "image", "wiring", "clean"]
+TARGETS = ["help", "sim", "test", "lint", "bench", "rig", "flash", "image", "wiring"]
+TARGETS += ["protocol", "clean"]
 # `make test` hands these on, and they would steer the make under test.
 INHERITED = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "ARGS"} | {
     "SCENARIO", "DAYS", "SEED", "CSV", "BOARD", "PORT", "TCP", "WHAT",
