@@ -166,7 +166,7 @@ class Desk:
         reply = self.ask(f"AUTH:HELL {role},{NONCE}")
         name, nonce, counter = reply.split(",")
         self.counter = max(self.counter, int(counter))
-        text = f"cisterna session 1 {role} {name} {NONCE} {nonce}"
+        text = f"cisterna session 1 {role} {name} {NONCE} {nonce} {counter}"
         return name, hmac.new(key or KEYS[role], text.encode(), hashlib.sha256).digest()
 
     def open(self, role: str, key: bytes | None = None) -> "Session":

@@ -22,7 +22,7 @@ def reply(line: bytes, payload: str, mac: str = "") -> bytes:
     if not words[0].startswith("#"):
         return f"{payload}\n".encode()
     text = f"{words[0]} {payload}" + (f" @{mac}" if mac else "")
-    return f"{text} *{crc(text).upper()}\n".encode()
+    return f"{text} *{crc(text)}\n".encode()
 
 
 def header(line: bytes) -> str:

@@ -155,8 +155,8 @@ def _session_key(title: str) -> bytes:
     """By the page's recipe, from the login that a section shows."""
     (hello, offer), (prove, proof) = _pairs(_section(title))[:2]
     role, nonce = hello.removeprefix("AUTH:HELL ").split(",")
-    session, pump_nonce, _ = offer.split(",")
-    key = _hmac(KEYS[role], f"cisterna session 1 {role} {session} {nonce} {pump_nonce}")
+    session, pump_nonce, counter = offer.split(",")
+    key = _hmac(KEYS[role], f"cisterna session 1 {role} {session} {nonce} {pump_nonce} {counter}")
     assert prove == f"AUTH:PROV {session},{_mac(key, 'host')}"
     assert proof == _mac(key, "pump")
     return key

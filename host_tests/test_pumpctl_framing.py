@@ -29,7 +29,7 @@ def _reply(tag: str, payload: str, mac: str = "") -> str:
 
 
 def test_the_check_sum_is_crc_32():
-    assert framing.crc("123456789") == "cbf43926"  # the check value of CRC-32/ISO-HDLC
+    assert framing.crc("123456789") == "CBF43926"  # the check value of CRC-32/ISO-HDLC
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_line_that_no_pump_takes_is_not_sent():
 
 
 def test_the_session_key_is_that_of_the_protocol():
-    key = SessionKey.agree(KEY, "clinician", "1a2b", "0" * 32, "f" * 32)
-    text = b"cisterna session 1 clinician 1a2b " + b"0" * 32 + b" " + b"f" * 32
+    key = SessionKey.agree(KEY, "clinician", "1a2b", "0" * 32, "f" * 32, 17)
+    text = b"cisterna session 1 clinician 1a2b " + b"0" * 32 + b" " + b"f" * 32 + b" 17"
     assert key.key == hmac.new(KEY, text, hashlib.sha256).digest()
     assert key.proof("pump") == hmac.new(key.key, b"pump", hashlib.sha256).hexdigest()[:32]
 

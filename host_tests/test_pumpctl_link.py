@@ -61,7 +61,7 @@ def test_a_question_gets_the_answer_with_its_tag(talk_to):
     talk, peer = talk_to(pump(RES_VOL="12345"))
     assert talk.identify() == Identity("Cisterna", "pico", "E66", "0.1.0")
     assert talk.ask("RES:VOL?") == "12345"
-    assert re.fullmatch(rb"#\w{8} RES:VOL\? \*[0-9a-f]{8}", peer.lines[-1])
+    assert re.fullmatch(rb"#\w{8} RES:VOL\? \*[0-9A-F]{8}", peer.lines[-1])
 
 
 def test_a_refusal_is_raised_with_number_and_text(talk_to):

@@ -13,7 +13,7 @@ from host_tests.peer import PEERS, TcpPeer, header
 from host_tests.pump_peer import FATES, SERIAL, PumpEnd
 from tools.pumpctl import AuthorityError, KeyRing, LinkError, Outcome, Pump, Refused, ReplyLost
 from tools.pumpctl.errors import Garbage, LinkLost, NoAnswer
-from tools.pumpctl.framing import SessionKey, crc
+from tools.pumpctl.framing import SessionKey, crc, request
 from tools.pumpctl.link import Heard
 from tools.pumpctl.talk import TRIES, Talk
 
@@ -339,28 +339,45 @@ def test_two_sessions_take_turns_with_the_counter(end, keys):
     assert end.rig.telemetry.sessions.failures == 0
 
 
+def _between_the_tries(end, line):
+    """Let the pump lose its reply to CLOC:SET, and hear `line` before the next try."""
+    end.fates["CLOC:SET"].append("mute")
+    answer, heard = end.answer, list[bytes]()
+
+    def answering(sent):
+        said = answer(sent)
+        if header(sent) == "CLOC:SET" and not heard:
+            heard.append(end.hear(line))
+        return said
+
+    end.answer = answering
+    return heard
+
+
+def test_a_replay_cannot_make_the_pump_forget_a_reply(end, keys):
+    pump = _open(end, keys)
+    pump.status()
+    old = next(line for line in reversed(end.lines) if header(line) == "STAT?")
+    before = len(end.logged("CLOCK_SET"))
+    heard = _between_the_tries(end, old)
+    pump.set_clock(NOON)
+    assert b"ERR -203" in heard[0]
+    assert len(end.logged("CLOCK_SET")) == before + 1
+
+
 def test_a_counter_that_was_passed_by_an_unheard_try_is_not_taken_for_a_refusal(end, keys):
     """The first try was done and its reply lost; then another line of the session made the pump
     forget that reply, so that the second try is refused for its counter."""
     pump = _open(end, keys)
     pump.status()
-    old = next(line for line in reversed(end.lines) if header(line) == "STAT?")
-    end.fates["CLOC:SET"].append("mute")
+    session = pump._session
+    seal = session._key.seal(session._counter + 9)
     before = len(end.logged("CLOCK_SET"))
-    answer, replayed = end.answer, list[bytes]()
-
-    def replaying(line):
-        if header(line) == "CLOC:SET" and not replayed:
-            said = answer(line)
-            replayed.append(end.hear(old))
-            return said
-        return answer(line)
-
-    end.answer = replaying
+    heard = _between_the_tries(end, request("STAT?", (), "other", seal).encode())
     with pytest.raises(ReplyLost) as info:
         pump.set_clock(NOON)
     assert _outcome(info) is Outcome.ACCEPTED
-    assert replayed
+    assert b"mode" in heard[0]
     assert len(end.logged("CLOCK_SET")) == before + 1
 
 

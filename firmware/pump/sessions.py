@@ -135,7 +135,9 @@ class Sessions:
         name = binascii.hexlify(digest[NONCE_BYTES : NONCE_BYTES + 2]).decode()
         while [session for session in self.open if session.name == name]:
             name = "{:04x}".format((int(name, 16) + 1) & 0xFFFF)
-        text = "cisterna session 1 {} {} {} {}".format(ROLES[role], name, nonce.lower(), own)
+        # The counter is part of it: a host that was told another one fails to prove itself.
+        offer = (ROLES[role], name, nonce.lower(), own, self.counter.value)
+        text = "cisterna session 1 {} {} {} {} {}".format(*offer)
         self._pending = Session(name, role, hmac_sha256(key, text.encode()), now_us)
         return "{},{},{}".format(name, own, self.counter.value)
 

@@ -144,11 +144,8 @@ class Telemetry:
             payload = self._refuse(OUT_OF_RANGE, str(refusal))
         except (Refused, ModeError) as refusal:
             payload = self._refuse(CONFLICT, str(refusal))
-        if call is None:
-            self._write(payload)
-            return False
         self._reply(call, tag, payload)
-        return bool(call.row[KIND] != READ) or self.reports.waiting
+        return (call is not None and call.row[KIND] != READ) or self.reports.waiting
 
     def _admit(self, call: Call) -> None:
         """Refuse a command whose sender may not give it, or whose arguments are wrong; then its
@@ -211,14 +208,14 @@ class Telemetry:
             self.errors[-1] = (QUEUE_OVERFLOW, "")
         return "ERR " + error_text(number, detail)
 
-    def _reply(self, call: Call, tag: str, payload: str) -> None:
-        session = call.session
+    def _reply(self, call: "Call | None", tag: str, payload: str) -> None:
         text = "#{} {}".format(tag, payload) if tag else payload
-        if session is not None:
+        session = call.session if call is not None else None
+        if call is not None and session is not None:
             text += " @" + self.sessions.sign(session, call.request.counter, text)
         if tag:
             text += crc_suffix(text)
-        if session is not None and call.accepted:
+        if call is not None and session is not None and call.accepted:
             session.remember(call.request.line, text)
         self._write(text)
         if self.leaving is not None:

@@ -13,7 +13,7 @@ def mac(key: bytes, text: str) -> str:
 
 
 def with_crc(line: str) -> str:
-    return f"{line} *{binascii.crc32(line.encode()):08x}"
+    return f"{line} *{binascii.crc32(line.encode()):08X}"
 
 
 class Host:
@@ -23,7 +23,7 @@ class Host:
     def __init__(self, ask: Callable[[str], str], role: str, role_key: bytes, nonce: str) -> None:
         self.ask = ask
         self.name, pump_nonce, counter = ask(f"AUTH:HELL {role},{nonce}").split(",")
-        text = f"cisterna session 1 {role} {self.name} {nonce} {pump_nonce}"
+        text = f"cisterna session 1 {role} {self.name} {nonce} {pump_nonce} {counter}"
         self.key = hmac_sha256(role_key, text)
         if ask(f"AUTH:PROV {self.name},{mac(self.key, 'host')}") != mac(self.key, "pump"):
             raise ValueError("that pump does not have the key")

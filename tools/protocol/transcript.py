@@ -117,7 +117,7 @@ class Transcript:
         self.facts["session_key"] = host.key.hex()
         offer = self._scene[1].removeprefix("< ").split(",")
         self.facts["session_text"] = (
-            f"cisterna session 1 clinician {offer[0]} {NONCES['clinician']} {offer[1]}"
+            f"cisterna session 1 clinician {offer[0]} {NONCES['clinician']} {offer[1]} {offer[2]}"
         )
         assert hmac_sha256(KEYS["clinician"], self.facts["session_text"]) == host.key
 

@@ -87,7 +87,7 @@ def parse_reply(line: bytes) -> Reply:
         raise Garbled(f"{text!r} is no reply")
     if found["crc"]:
         body = text[: found.start("crc") - 2]
-        if found["crc"].lower() != crc(body):
+        if found["crc"] != crc(body):
             raise Garbled(f"{text!r} has a wrong check sum")
     signed = text[: found.end("payload")]
     return Reply(
@@ -113,7 +113,7 @@ def _text(line: bytes) -> str:
 
 def crc(text: str) -> str:
     """CRC-32 of a line's text, 8 hex digits."""
-    return f"{binascii.crc32(text.encode('ascii')):08x}"
+    return f"{binascii.crc32(text.encode('ascii')):08X}"
 
 
 def same_mac(one: str, other: str) -> bool:
@@ -138,10 +138,17 @@ class SessionKey:
 
     @classmethod
     def agree(
-        cls, role_key: bytes, role: str, session: str, client_nonce: str, pump_nonce: str
+        cls,
+        role_key: bytes,
+        role: str,
+        session: str,
+        client_nonce: str,
+        pump_nonce: str,
+        counter: int,
     ) -> "SessionKey":
-        """What host and pump both derive from the role's key and the nonces, as sent."""
-        text = f"cisterna session 1 {role} {session} {client_nonce} {pump_nonce}"
+        """What host and pump both derive from the role's key, the nonces and the pump's counter,
+        as sent."""
+        text = f"cisterna session 1 {role} {session} {client_nonce} {pump_nonce} {counter}"
         return cls(session, _hmac(role_key, text))
 
     def proof(self, side: str) -> str:

@@ -99,7 +99,7 @@ class Session:
             if not found:
                 raise AuthorityError(f"pump {self._serial} offered no session but {hello[:60]!r}")
             name, pump_nonce, counter = found[1], found[2], int(found[3])
-            key = SessionKey.agree(role_key, self.role, name, nonce, pump_nonce)
+            key = SessionKey.agree(role_key, self.role, name, nonce, pump_nonce, counter)
             proof = self._talk.ask("AUTH:PROV", name, key.proof("host"))
         except Refused as error:
             raise self._no_session(error) from None
