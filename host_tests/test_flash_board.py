@@ -19,8 +19,9 @@ from host_tests.test_board import BOOT_S, PROGRAM
 from pump.version import VERSION
 from sim import board_rig
 from sim.board import flash
-from sim.board.serve import Terminals, serve
+from sim.board.serve import serve
 from sim.board_rig import BoardRig
+from sim.terminals import Terminals
 from tools.flash import payload
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flashing")]

@@ -169,9 +169,11 @@ def _need_run(run_dir: Path) -> None:
     if not (run_dir / record.DATABASE).is_file():
         _refuse([f"{run_dir}: no run directory, for it has no {record.DATABASE}"])
     try:
-        record.read(run_dir)
+        run = record.read(run_dir)
     except sqlite3.DatabaseError as error:
         _refuse([f"{run_dir / record.DATABASE} cannot be read: {error}; run the scenario again"])
+    if "scenario" not in run.meta:
+        _refuse([f"{run_dir} was recorded from a pump; use pumpctl export"])
 
 
 def _or_refuse(make: Callable[[], Result]) -> Result:

@@ -1,35 +1,50 @@
 """``python -m sim.board``: a Pico that is not there, delivering, with a console to talk to."""
 
+import json
 import sys
 
 import click
 
 from pump.therapy import continuous
-from sim import board_rig
+from sim import board_rig, served
 from sim.board import flash
-from sim.board.serve import Terminals, serve
+from sim.board.serve import serve
+from sim.serve import Hands
+from sim.terminals import Terminals
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--tcp", default=0, help="TCP port of the console; any free one if not given")
 @click.option("--dose", default=300, show_default=True, help="ug of drug a day, 2000 ug/mL")
-def main(tcp: int, dose: int) -> None:
-    """Start an emulated Pico with the pump and its rig; Ctrl-C ends it."""
+@click.option("--json", "as_json", is_flag=True, help="Tell the ports as a line of JSON")
+@click.option("--until-eof", is_flag=True, help="End with standard input")
+def main(tcp: int, dose: int, as_json: bool, until_eof: bool) -> None:
+    """Start an emulated Pico with the pump and its rig: Enter presses its button, Ctrl-C ends."""
     missing = flash.missing()
     if missing:
         click.echo(f"make rig: {missing}", err=True)
         sys.exit(1)
+    hands = Hands(until_eof)
     rig = board_rig.deliver(continuous(2_000, dose * 1_000))
     terminals = Terminals(tcp)
-    click.echo("An emulated Pico; a research and teaching rig, not a medical device.")
-    click.echo(f"console: {terminals.pty}  or  socket://127.0.0.1:{terminals.tcp}")
-    click.echo(f"     e.g. mpremote connect {terminals.pty}")
-    click.echo(f"     or   make flash PORT={terminals.pty} ARGS='--patience 120'")
-    click.echo("It boots in half a minute; a busy processor is emulated 20 times too slow.")
+    ports = [f"socket://127.0.0.1:{terminals.tcp}", terminals.pty]
     try:
-        serve(rig, terminals)
-    except KeyboardInterrupt:
-        click.echo()
+        with served.announce("rig", ports):
+            if as_json:
+                click.echo(json.dumps({"ports": ports}))
+            else:
+                _tell(*ports)
+            serve(rig, terminals, lambda: not hands.ended, hands.presses)
+    finally:
+        terminals.close()
+
+
+def _tell(tcp: str, pty: str) -> None:
+    click.echo("An emulated Pico; a research and teaching rig, not a medical device.")
+    click.echo(f"console: {pty}  or  {tcp}")
+    click.echo(f"     e.g. pumpctl --timeout 20 --port {pty} status")
+    click.echo(f"     or   make flash PORT={pty} ARGS='--patience 120'")
+    click.echo("It boots in half a minute; a busy processor is emulated 20 times too slow.")
 
 
 if __name__ == "__main__":
