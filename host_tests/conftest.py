@@ -1,9 +1,15 @@
 """What every test shares: Hypothesis profiles, and the markers `req` and `slow`."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from host_tests.pumpctl import Home, Served
 
 # A deadline would judge the machine's load, not the pump.
 settings.register_profile("default", deadline=None)
@@ -14,3 +20,31 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "req(*ids): requirements that the test proves")
     config.addinivalue_line("markers", "slow: takes more than about 10 s")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> "Home":
+    """A user's folder for pumpctl, of this module."""
+    from host_tests.pumpctl import Home
+
+    return Home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def bench(home: "Home") -> "Iterator[Served]":
+    """A served pump that delivers 300 ug/day, for tests that leave it so."""
+    from host_tests.pumpctl import Served
+
+    pump = Served(home)
+    yield pump
+    assert pump.down() == 0
+
+
+@pytest.fixture
+def pump(tmp_path: Path) -> "Iterator[Served]":
+    """A served pump, and a user's folder, of this test."""
+    from host_tests.pumpctl import Home, Served
+
+    served = Served(Home(tmp_path))
+    yield served
+    assert served.down() == 0

@@ -191,9 +191,11 @@ def read(run_dir: Path) -> Run:
                 "SELECT true_s, pump_cs, name, detail FROM events ORDER BY rowid"
             )
         ]
-        rows = db.execute("SELECT * FROM samples ORDER BY rowid").fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
-    samples = {name: list(columns[i]) for i, (name, _) in enumerate(COLUMNS)}
+        found = db.execute("SELECT * FROM samples ORDER BY rowid")
+        names = [column[0] for column in found.description]
+        rows = found.fetchall()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    samples = {name: list(column) for name, column in zip(names, columns, strict=True)}
     return Run(run_dir, meta, events, samples)
 
 

@@ -118,8 +118,8 @@ class Stage:
                 self._waiting.remove(waiting)
                 self._cue(waiting, self.rig.now_us + round(waiting.after_s * US_PER_S))
 
-    def _look_at_content(self) -> None:
-        """Conditions on the account are looked at with every sample."""
+    def look_at_content(self) -> None:
+        """Let what waits for the account's content happen; call it now and then."""
         for waiting in list(self._waiting):
             below_nl = waiting.when.remaining_below_nl if waiting.when is not None else None
             if below_nl is not None and self.rig.pump.ledger.remaining_nl < below_nl:
@@ -253,7 +253,7 @@ class Stage:
             if recorder is not None:
                 recorder.sample(self.row())
             if self._waiting:
-                self._look_at_content()
+                self.look_at_content()
             if next_us - told_us >= end_us // 400 or next_us == end_us:
                 told_us = next_us
                 progress(next_us / end_us)
