@@ -1,0 +1,113 @@
+"""The command itself: its verbs, and how every error becomes one line and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from tools.pumpctl.cli import (
+    alarms,
+    bolus,
+    clock,
+    completion,
+    deliver,
+    doctor,
+    keys,
+    limits,
+    log,
+    look,
+    program,
+    record,
+    reservoir,
+    simulate,
+    staged,
+    term,
+    watch,
+)
+from tools.pumpctl.cli.settings import Settings, TopVerbs
+from tools.pumpctl.errors import PROTECTED, AuthorityError, PumpError, Refused
+
+NOTICE = "Research and teaching rig: not a medical device, never for use on people or animals."
+INTERRUPTED = 130
+# code, what it means; those of a PumpError stand in errors.py, beside it.
+EXIT_CODES = (
+    (0, "done"),
+    (1, "something else went wrong, or doctor found a fault"),
+    (2, "wrong usage: an option, a value or a file"),
+    (3, "no pump was found, or several"),
+    (4, "the link does not work: port, cable, baud rate, firmware"),
+    (5, "the pump refused; nothing was changed"),
+    (6, "no authority: keys, role or session"),
+    (7, "not confirmed: by you, the button or the second role; nothing was changed"),
+    (8, "a change was sent and what became of it is not known, or is told beside it"),
+    (INTERRUPTED, "interrupted"),
+)
+_CODES = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES)
+
+
+@click.group(
+    cls=TopVerbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+    epilog=f"\b\nExit codes:\n{_CODES}",
+)
+@click.version_option(package_name="cisterna", prog_name="pumpctl")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Talk to the pump over its telemetry line.
+
+    Research and teaching rig: not a medical device, never for use on people or animals.
+
+    Every change is shown and asked for first, and dose changes want the pump's own button.
+    """
+    context.ensure_object(Settings)
+
+
+for module in (
+    look, watch, program, reservoir, deliver, bolus, limits, alarms, log, clock, staged, keys,
+    record, term, doctor, simulate, completion,
+):  # fmt: skip
+    for verb in module.VERBS:
+        cli.add_command(verb)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run pumpctl and exit with a code of EXIT_CODES."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        code = cli.main(arguments, prog_name="pumpctl", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        click.echo("", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        code = _report(error, "--debug" in arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, PumpError):
+        click.echo(f"pumpctl: {error}", err=True)
+        if isinstance(error, Refused) and error.number == PROTECTED:
+            return AuthorityError.exit_code
+        return error.exit_code
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"pumpctl: {where}{error.strerror or error}", err=True)
+        return 1
+    click.echo(
+        f"pumpctl: {type(error).__name__}: {error}; this is a mistake in pumpctl: run it again "
+        "with --debug and report what it says",
+        err=True,
+    )
+    return 1

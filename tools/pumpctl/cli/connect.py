@@ -1,0 +1,24 @@
+"""Opens the pump for a verb, and tells what became of changes whose replies were lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from tools.pumpctl import Pump
+from tools.pumpctl.cli import target
+from tools.pumpctl.cli.settings import Settings
+
+
+@contextmanager
+def pump_for(settings: Settings, role: str = "") -> Iterator[Pump]:
+    """The pump of --port, in a session of --role, else of ``role``; none if both are empty."""
+    with (
+        target.port(settings) as address,
+        Pump.open(address or "", settings.role or role, settings.keys, settings.timeout) as pump,
+    ):
+        try:
+            yield pump
+        finally:
+            for reconciled in pump.reconciled:
+                click.echo(f"pumpctl: {reconciled}", err=True)

@@ -1,0 +1,68 @@
+"""start, stop, suspend, resume: whether the pump delivers."""
+
+import click
+
+from tools.pumpctl import Pump
+from tools.pumpctl.cli.ask import agree, carry_out
+from tools.pumpctl.cli.connect import pump_for
+from tools.pumpctl.cli.out import tell
+from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
+from tools.pumpctl.cli.units import amount
+
+
+@click.command(cls=Verb)
+@pass_settings
+def start(settings: Settings) -> None:
+    """Begin to deliver the program."""
+    with pump_for(settings, "clinician") as pump:
+        carry_out(settings, pump, pump.stage_start())
+
+
+@click.command(cls=Verb)
+@pass_settings
+def stop(settings: Settings) -> None:
+    """Stop all delivery until it is started again.
+
+    Sudden withdrawal of baclofen is dangerous.
+    """
+    with pump_for(settings, "clinician") as pump:
+        _now(settings, pump, "Stop all delivery, a bolus as well, until it is started again?")
+        pump.stop()
+        _after(settings, pump)
+
+
+@click.command(cls=Verb)
+@pass_settings
+def suspend(settings: Settings) -> None:
+    """Hold delivery for two minutes; repeat it to hold it longer."""
+    with pump_for(settings, "clinician") as pump:
+        _now(settings, pump, "Hold delivery for two minutes? It then goes on by itself.")
+        pump.suspend()
+        _after(settings, pump)
+
+
+@click.command(cls=Verb)
+@pass_settings
+def resume(settings: Settings) -> None:
+    """Go on after a suspension, or after a fault that is gone and acknowledged."""
+    with pump_for(settings, "clinician") as pump:
+        _now(settings, pump, "Go on delivering?")
+        pump.resume()
+        _after(settings, pump)
+
+
+def _now(settings: Settings, pump: Pump, question: str) -> None:
+    status = pump.status()
+    rate = amount("rate_nl_per_day", status.rate_nl_per_day)
+    click.echo(f"The pump is in mode {status.mode} and delivers {rate}.", err=True)
+    agree(settings, question)
+
+
+def _after(settings: Settings, pump: Pump) -> None:
+    status = pump.status()
+    rate = amount("rate_nl_per_day", status.rate_nl_per_day)
+    tell(settings, {"mode": status.mode, "rate_nl_per_day": status.rate_nl_per_day},
+         f"Mode {status.mode}, {rate}.")  # fmt: skip
+
+
+VERBS = (start, stop, suspend, resume)

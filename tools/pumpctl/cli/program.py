@@ -1,0 +1,146 @@
+"""program: what shall be delivered; shown, staged, committed, taken back."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pump.therapy import Program
+from tools.pumpctl import NotConfirmed, Pump, StagedChange, former, program_file
+from tools.pumpctl.cli.ask import agree, carry_out, details, second_role, show, wait_for_button
+from tools.pumpctl.cli.connect import pump_for
+from tools.pumpctl.cli.out import talk_console, tell
+from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
+from tools.pumpctl.cli.units import amount
+from tools.pumpctl.difference import compare
+from tools.pumpctl.errors import BadValue
+from tools.pumpctl.models import Therapy
+
+_FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
+
+
+@click.group(cls=Verbs)
+def program() -> None:
+    """What the pump shall deliver, from a TOML file."""
+
+
+@program.command("show")
+@click.option("--toml", is_flag=True, help="As a file that program set takes.")
+@pass_settings
+def show_(settings: Settings, toml: bool) -> None:
+    """Show the program in use."""
+    with pump_for(settings) as pump:
+        therapy = pump.program()
+    if toml:
+        if therapy is None:
+            raise BadValue("the pump has no program; write a file and give it to program set")
+        tell(settings, therapy, program_file.dump(therapy.program()).rstrip())
+    else:
+        tell(settings, therapy, lambda out: _table(out, therapy))
+
+
+def _table(out: Console, therapy: Therapy | None) -> None:
+    if therapy is None:
+        out.print("The pump has no program.")
+        return
+    table = Table(show_header=False)
+    for line in compare(None, therapy.program()):
+        table.add_row(line.name, line.new)
+    table.add_row("mean of a day", _mean(therapy), style="bold")
+    out.print(table)
+
+
+def _mean(therapy: Therapy) -> str:
+    dose = amount("mean_ng_per_day", therapy.mean_ng_per_day)
+    return f"{dose}, {amount('mean_nl_per_day', therapy.mean_nl_per_day)}"
+
+
+def _differences(old: Program | None, new: Program) -> None:
+    """Show both programs, what goes in red and what comes in green."""
+    table = Table("program", "now", "then")
+    for line in compare(old, new):
+        if line.changed:
+            table.add_row(line.name, f"[red]{line.old or '-'}[/]", f"[green]{line.new or '-'}[/]")
+        else:
+            table.add_row(line.name, line.old, line.new)
+    talk_console().print(table)
+
+
+def _stage(pump: Pump, new: Program) -> StagedChange:
+    old = pump.program()
+    change = pump.stage_program(new)
+    _differences(old.program() if old else None, new)
+    return change
+
+
+def _make(settings: Settings, pump: Pump, new: Program) -> None:
+    """Stage and commit a program, and keep the one that it replaces."""
+    before = pump.program()
+    _differences(before.program() if before else None, new)
+    carry_out(settings, pump, pump.stage_program(new))
+    _keep(pump, before)
+
+
+def _keep(pump: Pump, before: Therapy | None) -> None:
+    if before is not None:
+        former.put(pump.keys.path, pump.identity.serial, before.program())
+
+
+@program.command("set")
+@click.argument("file", type=_FILE)
+@pass_settings
+def set_(settings: Settings, file: Path) -> None:
+    """Stage the program in FILE, have it confirmed, and commit it."""
+    new = program_file.load(file)
+    with pump_for(settings, "clinician") as pump:
+        _make(settings, pump, new)
+
+
+@program.command()
+@click.argument("file", type=_FILE)
+@pass_settings
+def stage(settings: Settings, file: Path) -> None:
+    """Stage the program in FILE and leave it for a commit within a minute."""
+    new = program_file.load(file)
+    with pump_for(settings, "clinician") as pump:
+        change = _stage(pump, new)
+        show(change)
+        tell(
+            settings,
+            {"staged": change.details.what, **details(change)},
+            "Staged, nothing has changed yet. Press the pump's button, then: "
+            "pumpctl program commit",
+        )
+
+
+@program.command()
+@pass_settings
+def commit(settings: Settings) -> None:
+    """Commit the program that was staged."""
+    with pump_for(settings, "clinician") as pump:
+        found = pump.staged()
+        if found is None or found.what != "PROG":
+            raise NotConfirmed("no program is staged; a staged one is gone after a minute")
+        change = StagedChange(pump, pump.query("STAG?"))
+        before = pump.program()
+        show(change)
+        agree(settings, "Make this change?")
+        if found.confirm and not found.confirmed:
+            second_role(settings, pump, change)
+        wait_for_button(settings, pump, change)
+        change.commit()
+        _keep(pump, before)
+        tell(settings, {"done": found.what, **details(change)}, "Done.")
+
+
+@program.command()
+@pass_settings
+def revert(settings: Settings) -> None:
+    """Go back to the program that was in use before the last one from this host."""
+    with pump_for(settings, "clinician") as pump:
+        before = former.get(pump.keys.path, pump.identity.serial)
+        _make(settings, pump, before)
+
+
+VERBS = (program,)

@@ -1,0 +1,89 @@
+"""sim: a simulated pump to talk to, on a pty and on TCP."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from sim import scenario, served
+from tools.pumpctl import KeyRing
+from tools.pumpctl.cli.out import tell
+from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
+from tools.pumpctl.cli.simulated import delivering, provision, unset
+from tools.pumpctl.errors import BadValue, LinkError
+
+
+@click.command(cls=Verb)
+@click.option("--serve", is_flag=True, required=True, help="Serve until Ctrl-C.")
+@click.option("--scenario", "name", metavar="NAME",
+              help="Let its events happen: a name or TOML file. A quiet bench else.")  # fmt: skip
+@click.option("--blank", is_flag=True, help="A pump as it comes: no keys, program or content.")
+@click.option("--tcp", default=0, show_default="any free one", help="TCP port.")
+@click.option("--link", type=click.Path(path_type=Path), help="Give the pty this name, too.")
+@click.option("--serial", default="SIM0001", show_default=True, help="The pump's serial number.")
+@click.option("--until-eof", is_flag=True, hidden=True)
+@pass_settings
+def sim(
+    settings: Settings,
+    serve: bool,
+    name: str | None,
+    blank: bool,
+    tcp: int,
+    link: Path | None,
+    serial: str,
+    until_eof: bool,
+) -> None:
+    """Serve a simulated pump that delivers, on a pty and a TCP port of this machine.
+
+    Enter in its terminal presses the pump's button; so does --press of other verbs. Its keys are
+    kept in the keys file. With --speed N its time runs N times as fast, its minute to confirm a
+    change as well.
+    """
+    from sim.serve import Hands, Server
+    from sim.serve import serve as run
+    from sim.terminals import Terminals
+
+    if blank and name is not None:
+        raise click.UsageError("give --blank or --scenario, not both")
+    hands = Hands(until_eof)
+    look: Callable[[], object] = bool
+    if blank:
+        rig = unset(serial)
+    else:
+        rig, stage = delivering(_plan(name), serial)
+        look = stage.look_at_content
+        provision(rig, KeyRing(settings.keys))
+    try:
+        terminals = Terminals(tcp, link)
+    except OSError as error:
+        raise LinkError(f"--tcp {tcp}, --link {link}: {error.strerror}; give others") from None
+    ports = [f"socket://127.0.0.1:{terminals.tcp}", terminals.pty]
+    ports += [str(link)] if link else []
+    try:
+        with served.announce("sim", ports):
+            tell(
+                settings,
+                {"ports": ports, "serial": serial, "speed": settings.speed},
+                f"Simulated pump {serial}; {NOTICE}\n"
+                f"port: {'  or  '.join(ports)}\n"
+                f"  e.g. pumpctl --port {ports[0]} status\n"
+                "Enter presses its button, Ctrl-C ends it.",
+            )
+            run(Server(rig, terminals, settings.speed, look), hands)
+    finally:
+        terminals.close()
+
+
+def _plan(name: str | None) -> scenario.Scenario:
+    try:
+        if name is not None:
+            return scenario.load(name)
+        quiet = scenario.load(Path(__file__).with_name("bench.toml"))
+        return quiet.model_copy(update={"start": datetime.now()})
+    except scenario.ScenarioError as error:
+        raise BadValue("\n".join(error.lines)) from None
+
+
+NOTICE = "a research and teaching rig, not a medical device."
+VERBS = (sim,)

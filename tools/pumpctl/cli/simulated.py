@@ -1,0 +1,75 @@
+"""Makes the simulated pumps that are served: as they come, or set up with keys and delivering."""
+
+import secrets
+
+from pump import events
+from pump.settings import Calibration
+from sim.link import LinkedRig
+from sim.plant import PlantConfig
+from sim.scenario import Scenario
+from sim.stage import Stage
+from tools.pumpctl import KeyRing, PumpError
+from tools.pumpctl.framing import ROLES, new_tag, request
+from tools.pumpctl.keys import generate
+
+_SEED_BITS = 64
+_HOLD_S = 2.0
+_SEEN_S = 1.0
+
+
+def unset(serial: str) -> LinkedRig:
+    """A pump without keys, program, clock and content."""
+    rig = LinkedRig(PlantConfig(), Calibration(), serial=serial, seed=secrets.randbits(_SEED_BITS))
+    _fill_by_hand(rig)
+    return rig
+
+
+def delivering(plan: Scenario, serial: str) -> tuple[LinkedRig, Stage]:
+    """A pump that a clinic has set up by a scenario, and the stage whose events will happen."""
+    seed = secrets.randbits(_SEED_BITS)
+
+    def make(*args: object, **options: object) -> LinkedRig:
+        return LinkedRig(*args, serial=serial, seed=seed, **options)
+
+    stage = Stage(plan, rig_type=make)
+    rig = stage.rig
+    assert isinstance(rig, LinkedRig)
+    _fill_by_hand(rig)
+    return rig, stage
+
+
+def _fill_by_hand(rig: LinkedRig) -> None:
+    """Whoever confirms a refill over telemetry has filled the syringe just so."""
+    hear = rig.on_event
+
+    def listen(stamp_cs: int, event: int, subject: int, value: int) -> None:
+        if event == events.REFILLED:
+            rig.plant.withdraw()
+            rig.plant.refill(value / 1e6, rig.pump.ledger.concentration_ug_per_ml)
+        if hear is not None:
+            hear(stamp_cs, event, subject, value)
+
+    rig.on_event = listen
+
+
+def provision(rig: LinkedRig, ring: KeyRing) -> None:
+    """Give it keys as one does on a bench: those that this host has for it, else new ones."""
+    known = ring.pumps().get(rig.serial, [])
+    keys = (
+        {role: ring.key(rig.serial, role) for role in ROLES}
+        if known == list(ROLES)
+        else generate()
+    )
+    ring.put(rig.serial, keys)
+    _send_keys(rig, keys)
+    rig.button.until_us = rig.now_us + _HOLD_S * 1e6
+    rig.attend(_HOLD_S)
+    rig.run_for(_SEEN_S)
+    reply = _send_keys(rig, keys)
+    if "OK" not in reply:
+        raise PumpError(f"the simulated pump took no keys: {reply}")
+    rig.run_for(_HOLD_S)
+
+
+def _send_keys(rig: LinkedRig, keys: dict[str, bytes]) -> str:
+    return rig.ask(request("KEY:PROV", [keys[role].hex() for role in ROLES], new_tag()))
