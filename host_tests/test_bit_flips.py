@@ -5,18 +5,18 @@ from collections.abc import Iterator
 import pytest
 
 from host_tests.desk import KEYS, ROLES, Desk, Session, digest16, example, framed, provisioning
-from pump.commands import CHANGE, COMMANDS, HEADER, KIND, ROLES_MASK
+from pump.commands import CHANGE, HEADER, KIND, ROLES_MASK, all_rows
 from pump.commands import SESSION as IN_SESSION
 
-SIGNED = [row[HEADER] for row in COMMANDS if row[KIND] in (IN_SESSION, CHANGE)]
-UNSIGNED = [row[HEADER] for row in COMMANDS if row[KIND] not in (IN_SESSION, CHANGE)]
+SIGNED = [row[HEADER] for row in all_rows() if row[KIND] in (IN_SESSION, CHANGE)]
+UNSIGNED = [row[HEADER] for row in all_rows() if row[KIND] not in (IN_SESSION, CHANGE)]
 AT_REST = ("*RST", "LIM:STAG", "LIM:COMM", "DEL:STAR:STAG", "DEL:STAR:COMM")
 
 
 def ready(header: str) -> tuple[Desk, Session, str]:
     """A pump that would carry out the command, the session, and its frame, not yet sent."""
     desk = Desk(start=header not in AT_REST)
-    row = next(row for row in COMMANDS if row[HEADER] == header)
+    row = next(row for row in all_rows() if row[HEADER] == header)
     role = next(role for i, role in reversed(list(enumerate(ROLES))) if row[ROLES_MASK] >> i & 1)
     session = desk.open(role)
     text = example(header)

@@ -6,7 +6,7 @@ import hmac
 import pytest
 
 from host_tests.desk import KEYS, ROLES, SECOND_US, Desk, framed, provisioning, split
-from pump.commands import COMMANDS, HEADER, KIND, READ
+from pump.commands import HEADER, KIND, READ, all_rows
 from sim.store import DictStore, PowerCut
 
 OTHERS = {role: bytes(255 - byte for byte in key) for role, key in KEYS.items()}
@@ -395,7 +395,7 @@ def test_no_output_and_no_event_ever_carries_a_key():
     desk.press()
     assert service.commit(staged) == "OK"
     secrets = [*KEYS.values(), *OTHERS.values(), new, service.key, clinician.key]
-    for row in COMMANDS:
+    for row in all_rows():
         if row[KIND] == READ and row[HEADER] != "LOG?":
             desk.ask(row[HEADER])
             service.ask(row[HEADER])

@@ -53,7 +53,7 @@ def _section(title: str) -> str:
     return found[2]
 
 
-@pytest.mark.parametrize("row", commands.COMMANDS, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", commands.all_rows(), ids=lambda row: row[0])
 def test_every_command_is_told_once_with_all_that_it_takes(row) -> None:
     lines = [line for line in PAGE.splitlines() if line.startswith(f"| `{commands.usage(row)}` |")]
     assert len(lines) == 1
@@ -104,7 +104,7 @@ def _names(value: object) -> set[str]:
 
 
 def test_every_name_in_a_reply_is_explained_and_no_other() -> None:
-    headers = {row[0] for row in commands.COMMANDS if row[commands.REPLY] == "JSON"}
+    headers = {row[0] for row in commands.all_rows() if row[commands.REPLY] == "JSON"}
     examples = re.findall(r"^(\S+)\n< (\{.*\})$", PAGE, re.M)
     assert {header for header, _ in examples} == headers
     used = set()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from host_tests.pumpctl import Served
-from pump.commands import COMMANDS
+from pump.commands import all_rows
 
 ARROW_UP = b"\x1b[A"
 
@@ -80,7 +80,7 @@ def test_tab_completes_from_the_pumps_own_table(screen: Screen) -> None:
     screen.expect(r"\n1\r")
     screen.type(b"SYST:\t\t")
     screen.expect(r"SYST:VERS\?")
-    assert "SYST:VERS?" in [row[0] for row in COMMANDS]
+    assert "SYST:VERS?" in [row[0] for row in all_rows()]
 
 
 def test_the_arrows_go_through_the_history_of_former_times(bench: Served, screen: Screen) -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from host_tests.desk import SECOND_US, Desk, Session, digest16, example, framed
 from pump import faults
-from pump.commands import COMMANDS, HEADER, KIND, READ
+from pump.commands import HEADER, KIND, READ, all_rows
 
-READS = [row[HEADER] for row in COMMANDS if row[KIND] == READ]
+READS = [row[HEADER] for row in all_rows() if row[KIND] == READ]
 IDLE_US = 180 * SECOND_US
 
 

@@ -8,7 +8,7 @@ from host_tests.bench import simple
 from host_tests.desk import EXAMPLES, Desk, Session
 from host_tests.test_two_steps import refused
 from pump import faults
-from pump.commands import COMMANDS, HEADER, INT, KIND, READ
+from pump.commands import ARGUMENTS, HEADER, INT, KIND, READ, ROLES_MASK, all_rows
 from pump.settings import LIMIT_FIELDS, Limits
 
 BOLUS = "BOL:STAG 5000,60"
@@ -120,14 +120,18 @@ def test_limits_are_not_changed_while_delivering():
 
 @pytest.mark.req("T04")
 @pytest.mark.parametrize(
-    "row", [row for row in COMMANDS if any(spec[0] == INT for spec in row[3])], ids=lambda r: r[0]
+    "row",
+    [row for row in all_rows() if any(spec[0] == INT for spec in row[ARGUMENTS])],
+    ids=lambda r: r[0],
 )
 def test_every_integer_is_held_to_the_tables_range_first(row):
     """At its least and greatest the table has no objection, one beyond it has."""
     desk = Desk()
-    session = desk.open("service" if row[2] == 0b1000 else "clinician" if row[2] else "observer")
+    session = desk.open(
+        "service" if row[ROLES_MASK] == 0b1000 else "clinician" if row[ROLES_MASK] else "observer"
+    )
     texts = EXAMPLES.get(row[HEADER], f"{row[HEADER]} 1,00000000").partition(" ")[2].split(",")
-    for place, spec in enumerate(row[3]):
+    for place, spec in enumerate(row[ARGUMENTS]):
         if spec[0] != INT:
             continue
         while len(texts) <= place:

@@ -5,13 +5,13 @@ import pytest
 from host_tests.desk import ROLES, Desk, Session, example, framed
 from pump.commands import (
     CHANGE,
-    COMMANDS,
     HEADER,
     KIND,
     LINK,
     OPEN,
     READ,
     ROLES_MASK,
+    all_rows,
 )
 from pump.commands import SESSION as IN_SESSION
 
@@ -36,7 +36,7 @@ LINKS = {"*CLS", "TEL:PER"}
 OPENS = {"AUTH:HELL", "AUTH:PROV", "KEY:PROV", "KEY:WIPE"}
 # What does something although the pump stays the same: its own session's affairs.
 OWN_AFFAIRS = {"TEL:MAC", "AUTH:BYE"}
-HEADERS = [row[HEADER] for row in COMMANDS]
+HEADERS = [row[HEADER] for row in all_rows()]
 
 
 def may(role: str, header: str) -> bool:
@@ -54,7 +54,7 @@ def unchanged(desk: Desk, before: dict, *but: str) -> None:
 
 @pytest.mark.req("T05")
 def test_the_table_is_that_of_the_protocol():
-    for row in COMMANDS:
+    for row in all_rows():
         header, kind = row[HEADER], row[KIND]
         roles = [role for i, role in enumerate(ROLES) if row[ROLES_MASK] >> i & 1]
         if header in MAY:

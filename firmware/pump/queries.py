@@ -1,4 +1,5 @@
-"""What can be asked of the pump: each function answers one read command with one line of text.
+"""What can be asked of the pump: a function of a call answers one read command with one line of
+text; the others serve them, and what else is told.
 
 None of them changes anything, not even by a tick. Composite answers are JSON, written by hand in a
 fixed order (MicroPython's dictionaries have none), with the unit in each name.
@@ -19,6 +20,7 @@ from .units import US_PER_S, dose_from_volume
 if TYPE_CHECKING:
     from .controller import Controller
     from .settings import Limits, Settings
+    from .telemetry import Call
     from .therapy import Program
 
 MAX_LOG_ENTRIES = const(16)
@@ -85,7 +87,32 @@ def supply_mv(pump: "Controller") -> "int | None":
     return raw // pump.memory.calibration.supply_raw_per_mv
 
 
-def measured(value: "int | None") -> str:
+def rate(call: "Call") -> str:
+    """PROG:RATE?"""
+    return str(rate_now(call.desk.pump))
+
+
+def pressure(call: "Call") -> str:
+    """MEAS:PRES?"""
+    return _measured(pressure_pa(call.desk.pump))
+
+
+def level(call: "Call") -> str:
+    """MEAS:LEV?"""
+    return _measured(level_nl(call.desk.pump))
+
+
+def supply(call: "Call") -> str:
+    """MEAS:SUPP?"""
+    return _measured(supply_mv(call.desk.pump))
+
+
+def volume(call: "Call") -> str:
+    """RES:VOL?"""
+    return _measured(remaining_nl(call.desk.pump))
+
+
+def _measured(value: "int | None") -> str:
     """A reading as text; SCPI's NaN where there is none."""
     return "9.91E37" if value is None else str(value)
 
@@ -111,8 +138,9 @@ def state(pump: "Controller") -> str:
     )
 
 
-def status(pump: "Controller", now_us: int) -> str:
+def status(call: "Call") -> str:
     """STAT?: everything at a glance."""
+    pump, now_us = call.desk.pump, call.now_us
     alarms, calendar = pump.alarms, pump.calendar
     priority, audible = alarms.signal(now_us)
     low_s, refill_s = _refill_s(pump)
@@ -164,8 +192,9 @@ def dose_per_day_ng(program: "Program", limits: "Limits") -> int:
     return dose_from_volume(program.mean_rate(limits), program.concentration_ug_per_ml)
 
 
-def program(pump: "Controller") -> str:
+def program(call: "Call") -> str:
     """PROG?: the program in use, an empty object if there is none."""
+    pump = call.desk.pump
     current, limits = pump.memory.program, pump.memory.limits
     if current is None:
         return "{}"
@@ -184,13 +213,23 @@ def program(pump: "Controller") -> str:
     )
 
 
-def settings(values: "Settings") -> str:
-    """LIM? and CAL?: all fields of a table."""
+def limits(call: "Call") -> str:
+    """LIM?: the limits in force."""
+    return _settings(call.desk.pump.memory.limits)
+
+
+def calibration(call: "Call") -> str:
+    """CAL?: the calibration."""
+    return _settings(call.desk.pump.memory.calibration)
+
+
+def _settings(values: "Settings") -> str:
     return obj([(row[0], getattr(values, row[0])) for row in values.FIELDS])
 
 
-def reservoir(pump: "Controller") -> str:
+def reservoir(call: "Call") -> str:
     """RES?: the account."""
+    pump = call.desk.pump
     ledger, content = pump.ledger, pump.content
     low_s, empty_s = _refill_s(pump)
     return obj(
@@ -215,8 +254,9 @@ def reservoir(pump: "Controller") -> str:
     )
 
 
-def bolus(pump: "Controller", now_us: int) -> str:
+def bolus(call: "Call") -> str:
     """BOL?: what runs, what was given, what the patient may have."""
+    pump, now_us = call.desk.pump, call.now_us
     running, history, current = pump.boluses.running, pump.boluses.history, pump.memory.program
     return obj(
         [
@@ -232,9 +272,9 @@ def bolus(pump: "Controller", now_us: int) -> str:
     )
 
 
-def alarms(pump: "Controller") -> str:
+def alarms(call: "Call") -> str:
     """ALAR?: the alarms that stand, highest first, each with its state."""
-    standing = pump.alarms
+    standing = call.desk.pump.alarms
     rows: "list[object]" = []
     for code in range(len(faults.FAULTS)):
         bit = 1 << code
@@ -251,14 +291,16 @@ def alarms(pump: "Controller") -> str:
     return obj([("first_stop", None if first < 0 else faults.name(first)), ("alarms", rows)])
 
 
-def log(pump: "Controller", first: int, count: int) -> str:
+def log(call: "Call") -> str:
     """LOG?: stored entries, as kept, in hex."""
-    entries = pump.log.read(first, min(count, MAX_LOG_ENTRIES))
+    first, count = call.args
+    entries = call.desk.pump.log.read(first, count)
     return obj([("entries", [binascii.hexlify(entry).decode() for entry in entries])])
 
 
-def clock(pump: "Controller", now_us: int) -> str:
+def clock(call: "Call") -> str:
     """CLOC?: wall clock and program day."""
+    pump, now_us = call.desk.pump, call.now_us
     calendar = pump.calendar
     return obj(
         [
@@ -269,6 +311,12 @@ def clock(pump: "Controller", now_us: int) -> str:
             ("mean", calendar.mean),
         ]
     )
+
+
+def log_count(call: "Call") -> str:
+    """LOG:COUN?: number of the oldest entry kept and of the next to come."""
+    log = call.desk.pump.log
+    return "{},{}".format(log.first(), log.sequence)
 
 
 def _minute(pump: "Controller", now_us: int) -> "int | None":

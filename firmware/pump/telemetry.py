@@ -8,7 +8,7 @@ mode, alarms) hold for every role. Nothing that fails changes anything but count
 
 from . import commands, events
 from .auth import ROLES, Keys
-from .commands import CHANGE, HANDLER, KIND, OPEN, READ, ROLES_MASK, SESSION
+from .commands import CHANGE, HEADER, KIND, OPEN, READ, ROLES_MASK, SESSION
 from .compat import TYPE_CHECKING, const
 from .dosing import NEVER_US
 from .modes import ModeError
@@ -156,14 +156,14 @@ class Telemetry:
             if session is None or not request.tag:
                 raise CommandError(
                     PROTECTED,
-                    "{} needs a session: tag, counter, MAC and CRC".format(row[0]),
+                    "{} needs a session: tag, counter, MAC and CRC".format(row[HEADER]),
                 )
             if not row[ROLES_MASK] >> session.role & 1:
                 raise CommandError(
-                    PROTECTED, "the role {} may not {}".format(ROLES[session.role], row[0])
+                    PROTECTED, "the role {} may not {}".format(ROLES[session.role], row[HEADER])
                 )
-        elif kind == OPEN and row[0].startswith("KEY:") and not request.tag:
-            raise CommandError(PROTECTED, "{} needs a tag and a CRC".format(row[0]))
+        elif kind == OPEN and row[HEADER].startswith("KEY:") and not request.tag:
+            raise CommandError(PROTECTED, "{} needs a tag and a CRC".format(row[HEADER]))
         call.args = commands.arguments(row, request.args)
         if session is None:
             return
@@ -177,7 +177,7 @@ class Telemetry:
             self.sessions.counter.accept(request.counter)
 
     def _carry_out(self, call: Call) -> str:
-        handler, kind = call.row[HANDLER], call.row[KIND]
+        handler, kind = commands.handler(call.row), call.row[KIND]
         if kind == READ:
             try:
                 return str(handler(call))

@@ -7,7 +7,6 @@ from pump import events, faults, modes, wire
 from pump.auth import ROLES
 from pump.commands import (
     ARGUMENTS,
-    COMMANDS,
     HEADER,
     HELP,
     HEX,
@@ -19,6 +18,7 @@ from pump.commands import (
     REPLY,
     ROLES_MASK,
     SESSION,
+    all_rows,
     short,
     usage,
 )
@@ -65,7 +65,7 @@ def commands(examples: dict[str, str]) -> str:
 
 
 def _rows(mnemonics: tuple[str, ...]) -> list[Row]:
-    return [row for row in COMMANDS if row[HEADER].rstrip("?").partition(":")[0] in mnemonics]
+    return [row for row in all_rows() if row[HEADER].rstrip("?").partition(":")[0] in mnemonics]
 
 
 def _group(rows: list[Row], examples: dict[str, str]) -> str:
@@ -126,7 +126,9 @@ def number(value: int) -> str:
 
 def mnemonics() -> str:
     """Every mnemonic with a long form, as SCPI writes it: the short form in capitals."""
-    return ", ".join(f"`{_short(word)}{word[len(_short(word)) :].lower()}`" for word in LONG)
+    return ", ".join(
+        f"`{_short(word)}{word[len(_short(word)) :].lower()}`" for word in LONG.split()
+    )
 
 
 def _short(word: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pump.auth import ROLES
-from pump.commands import COMMANDS, HEADER, KIND, READ, REPLY
+from pump.commands import HEADER, KIND, READ, REPLY, all_rows
 from sim.link import LinkedRig
 from sim.plant import PlantConfig
 from tools.protocol.host import Host, hmac_sha256, with_crc
@@ -144,7 +144,7 @@ class Transcript:
         self._stage("clinician", "BOL:STAG 5000,60")
         self._rig.run_for(40)
         self.examples["PROG:STAG"] = self._do("clinician", _PROGRAM.replace("240000", "300000"))
-        for row in COMMANDS:
+        for row in all_rows():
             if row[KIND] == READ and row[REPLY] == "JSON":
                 arguments = " 0,2" if row[HEADER] == "LOG?" else ""
                 self.examples[row[HEADER]] = self._rig.ask(row[HEADER] + arguments)
