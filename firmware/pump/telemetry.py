@@ -54,11 +54,11 @@ class Call:
     def __init__(
         self, desk: "Telemetry", request: "Request", row: "tuple[Any, ...]", clock_us: int
     ) -> None:
-        self.desk = desk
+        self.desk: "Telemetry" = desk
         self.request = request
         self.row = row
         self.clock_us = clock_us
-        self.now_us = clock_us + desk.pump.base_us
+        self.now_us: int = clock_us + desk.pump.base_us
         self.session: "Session | None" = None
         self.accepted = False  # its counter was
         self.args: "list[Any]" = []
@@ -89,8 +89,8 @@ class Telemetry:
         self.keys = Keys(store)
         self.sessions = Sessions(self.keys, store, entropy, pump.log)
         self.sessions.on_end = self._on_end
-        self.staging = Staging(pump.intent)
-        self.reports = Reports(pump, link, self._sign_report)
+        self.staging: "Staging" = Staging(pump.intent)
+        self.reports: "Reports" = Reports(pump, link, self._sign_report)
         self.errors: "list[tuple[int, str]]" = []
         self.outcome = "unknown" if self.sessions.counter.changed else "none"
         self.restart = False
