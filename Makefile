@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them; nothing is installed outside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help sim test lint bench rig flash image wiring protocol clean
+.PHONY: help sim test lint bench fuzz rig flash image wiring protocol clean
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
@@ -24,7 +24,9 @@ override BOARD := $(value BOARD)
 override PORT := $(value PORT)
 override TCP := $(value TCP)
 override WHAT := $(value WHAT)
-export SCENARIO DAYS SEED CSV BOARD PORT TCP WHAT
+# Many shells have a LINES of their own, the terminal's: only one that is given to make counts.
+override LINES := $(if $(findstring command,$(origin LINES)),$(value LINES))
+export SCENARIO DAYS SEED CSV BOARD PORT TCP WHAT LINES
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +59,9 @@ lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spell
 
 bench: .venv/.dev ## measure everything, or WHAT='pio size sim vm board' of it
 	@set -f; PYTHONPATH=firmware exec $(PY) -m tools.bench $$WHAT
+
+fuzz: .venv/.dev ## send a delivering pump noise and damaged frames: LINES=1000000, SEED=1
+	@PYTHONPATH=firmware exec $(PY) -m host_tests.fuzz --lines="$${LINES:-1000000}" --seed="$${SEED:-1}"
 
 rig: .venv/.rig ## emulate a Pico with the pump and its rig, to talk to: TCP=port
 	@PYTHONPATH=firmware exec $(PY) -m sim.board --tcp="$${TCP:-0}"

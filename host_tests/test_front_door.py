@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ["help", "sim", "test", "lint", "bench", "rig", "flash", "image", "wiring"]
-TARGETS += ["protocol", "clean"]
+TARGETS = ["help", "sim", "test", "lint", "bench", "fuzz", "rig", "flash", "image"]
+TARGETS += ["wiring", "protocol", "clean"]
 # `make test` hands these on, and they would steer the make under test.
 INHERITED = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "ARGS"} | {
-    "SCENARIO", "DAYS", "SEED", "CSV", "BOARD", "PORT", "TCP", "WHAT",
+    "SCENARIO", "DAYS", "SEED", "CSV", "BOARD", "PORT", "TCP", "WHAT", "LINES",
 }  # fmt: skip
 
 
@@ -109,6 +109,12 @@ def test_a_variable_is_one_argument_and_never_runs(
         ("bench", [], ["-m", "tools.bench"]),
         ("bench", ["WHAT=sim vm"], ["-m", "tools.bench", "sim", "vm"]),
         ("bench", ["WHAT=* $(touch ran)"], ["-m", "tools.bench", "*", "$(touch", "ran)"]),
+        ("fuzz", [], ["-m", "host_tests.fuzz", "--lines=1000000", "--seed=1"]),
+        (
+            "fuzz",
+            ["LINES=9 $(touch ran)", "SEED=x y"],
+            ["-m", "host_tests.fuzz", "--lines=9 $(touch ran)", "--seed=x y"],
+        ),
         ("flash", [], ["-m", "tools.flash", "--board=pico", "--port="]),
         (
             "flash",
