@@ -149,7 +149,7 @@ def test_every_reply_fits_the_ring_that_a_board_has_for_what_it_says():
         ("#t1 STAT?", -360),
         ("STAT? *00000000", -360),
         ("x" * 3_073, -363),
-        ("caf\u00e9", -101),
+        ("x\u00e9", -101),
         ("DEL:STOP", -203),
     ],
 )
@@ -196,7 +196,7 @@ def test_cls_empties_the_queue():
 def test_what_comes_down_the_line_is_counted():
     desk = Desk()
     before = desk.read("SYST:LINK?")
-    for line in ("*IDN?", "FOO?", "#t1 X", "STAT? *00000000", "caf\u00e9", "x" * 4_000, "", "\r"):
+    for line in ("*IDN?", "FOO?", "#t1 X", "STAT? *00000000", "x\u00e9", "x" * 4_000, "", "\r"):
         desk.ask(line)
     after = desk.read("SYST:LINK?")
     assert {name: after[name] - before[name] for name in after} == {
