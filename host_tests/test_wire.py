@@ -164,6 +164,7 @@ def test_what_is_put_into_a_frame_comes_out(tag, header, args, blanks, session, 
         ("X ,", ["", ""]),
         ("X 1,,2", ["1", "", "2"]),
         ("X a:b", ["a:b"]),
+        (f"X @a @1a2b,1,{MAC}", ["@a"]),
     ],
 )
 def test_arguments_are_separated_by_commas(text, args):
