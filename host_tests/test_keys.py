@@ -8,6 +8,7 @@ import pytest
 
 from host_tests.desk import KEYS, ROLES, SECOND_US, Desk, framed, provisioning, split
 from pump.commands import HEADER, KIND, READ, all_rows
+from pump.journal import Record
 from sim.store import DictStore, PowerCut
 
 OTHERS = {role: bytes(255 - byte for byte in key) for role, key in KEYS.items()}
@@ -228,6 +229,22 @@ def test_damaged_keys_are_nobodys(size):
 
 
 @pytest.mark.req("T05")
+@pytest.mark.parametrize("size", [1, 32, 64, 127, 129])
+def test_a_record_that_is_not_four_keys_is_no_key(size):
+    """Whole by its check sum, but not what this firmware keeps."""
+    desk = Desk()
+    record = Record(desk.rig.store, "keys")
+    record.load()
+    for _ in range(2):
+        record.save(b"\0" * size)
+    desk.rig.power_down()
+    desk.rig.power_up(0)
+    desk.run(3)
+    for role in ROLES:
+        refused(desk, f"AUTH:HELL {role},{'0' * 32}", "keys")
+
+
+@pytest.mark.req("T05")
 @pytest.mark.parametrize("slot", ["keys.a", "keys.b"])
 def test_one_damaged_copy_of_the_keys_does_no_harm(slot):
     desk = Desk()
@@ -270,6 +287,23 @@ def test_keys_are_wiped_after_a_start_with_the_button_held_for_5_s():
     desk.rig.power_down()
     desk.rig.power_up(0)
     desk.run(3)
+    desk.open("service", OTHERS["service"])
+
+
+@pytest.mark.req("T05")
+def test_a_wipe_makes_room_for_new_keys_in_place_of_damaged_ones():
+    desk = Desk()
+    for slot in ("keys.a", "keys.b"):
+        desk.rig.store.records[slot] = b""
+    boot_with_button(desk, 6)
+    desk.run(7)
+    authority = desk.read("AUTH?")
+    assert (authority["provisioned"], authority["damaged"]) == (1, 1)
+    assert "OK" in desk.ask(WIPE)
+    authority = desk.read("AUTH?")
+    assert (authority["provisioned"], authority["damaged"]) == (0, 0)
+    refused(desk, f"AUTH:HELL service,{'0' * 32}", "the pump has no keys")
+    assert split(provision(desk, OTHERS))[1] == "OK"
     desk.open("service", OTHERS["service"])
 
 

@@ -67,6 +67,21 @@ def test_zero_ends_them_and_no_old_event_comes_with_the_next():
     assert [line.get("event") for line in heard(desk)] == [None]
 
 
+def test_an_event_that_waits_for_the_tick_is_not_told_once_they_are_off():
+    desk = Desk()
+    observer = desk.open("observer")
+    desk.rig.send(b"TEL:PER 1000\n")
+    wrong = Session(desk, "observer", observer.name, b"wrong").frame("STAT?")
+    desk.rig.link.take()
+    for byte in f"{wrong}\nTEL:PER 0\n".encode():
+        desk.telemetry.receive(desk.rig.clock_us, byte)
+    desk.run(10)
+    replies = desk.rig.link.take().decode().splitlines()
+    assert len(replies) == 2
+    assert "wrong MAC" in replies[0]
+    assert replies[1] == "OK"
+
+
 def test_events_come_at_once_in_their_order():
     desk = Desk()
     clinician = desk.open("clinician")
