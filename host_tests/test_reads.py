@@ -137,6 +137,18 @@ def test_an_idle_session_ends_after_3_min_to_the_microsecond(short_us):
 
 
 @pytest.mark.req("T08")
+def test_the_3_min_begin_with_the_proof_and_not_with_the_hello():
+    desk = Desk()
+    name, key = desk.hello("clinician")
+    desk.run(170)
+    assert "ERR" not in desk.ask(f"AUTH:PROV {name},{digest16(key, b'host')}")
+    clinician = Session(desk, "clinician", name, key)
+    desk.run_until_pump(desk.now_us + IDLE_US - 1)
+    assert is_open(desk, clinician)
+    assert clinician.ask("DEL:SUSP") == "OK"
+
+
+@pytest.mark.req("T08")
 def test_a_line_that_comes_before_the_tick_is_judged_by_the_clock():
     desk = Desk()
     line = desk.open("clinician").frame("DEL:STOP")

@@ -44,6 +44,24 @@ def test_the_state_comes_at_its_period(period_ms):
     assert {line["dropped"] for line in told} == {0}
 
 
+def test_a_late_tick_moves_no_later_line_and_what_was_missed_is_not_made_up():
+    desk = Desk()
+    desk.ask("TEL:PER 1000")
+    reports, begun_us = desk.telemetry.reports, desk.now_us
+    assert reports.poll(begun_us + 999_999) == begun_us + 1_000_000
+    assert heard(desk) == []
+    assert reports.poll(begun_us + 1_030_000) == begun_us + 2_000_000
+    assert reports.poll(begun_us + 2_000_000) == begun_us + 3_000_000
+    late_us = begun_us + 9_500_000
+    due_us = reports.poll(late_us)
+    assert due_us > late_us
+    for _ in range(5):
+        due_us = reports.poll(due_us)
+    told_ms = [line["t_ms"] - begun_us // 1000 for line in heard(desk)]
+    assert told_ms[:3] == [1_030, 2_000, 9_500]
+    assert told_ms[4:] == [told_ms[3] + 1_000 * i for i in range(1, 5)]
+
+
 def test_a_state_line_says_what_the_questions_say():
     desk = Desk()
     desk.press()
