@@ -397,6 +397,24 @@ def test_a_key_is_rotated_in_two_steps_and_the_others_stay(role):
     desk.open(role, new)
 
 
+@pytest.mark.req("T05")
+@pytest.mark.parametrize("how", ["rotated", "wiped", "link lost"])
+def test_a_session_offered_before_its_key_or_the_link_went_is_not_opened_after(how):
+    desk = Desk()
+    service = desk.open("service")
+    staged = service.stage(f"KEY:ROT:STAG patient,{wrapped(service, OTHERS['patient'])}")
+    desk.press()
+    proof = _proof(desk, "patient", KEYS["patient"])
+    if how == "rotated":
+        assert service.commit(staged) == "OK"
+    elif how == "wiped":
+        desk.telemetry.wipe_until_us = desk.now_us + 1
+        assert "OK" in desk.ask(WIPE)
+    else:
+        desk.telemetry.link_lost(desk.rig.clock_us)
+    refused(desk, proof, "no session was offered")
+
+
 def _proof(desk: Desk, role: str, key: bytes) -> str:
     name, session_key = desk.hello(role, key)
     return f"AUTH:PROV {name},{hmac.digest(session_key, b'host', 'sha256')[:16].hex()}"

@@ -332,6 +332,7 @@ def stage_rotation(call: "Call") -> Change:
 
     def act(clock_us: int) -> None:
         desk.keys.rotate(role, key)
+        desk.sessions.withdraw()
         for other in list(desk.sessions.open):
             if other.role == role and other is not session:
                 desk.sessions.end(other)

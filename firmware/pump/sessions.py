@@ -219,9 +219,13 @@ class Sessions:
             self.open.remove(session)
             self.on_end(session)
 
+    def withdraw(self) -> None:
+        """Take back what was offered: its key may have gone."""
+        self._pending = None
+
     def end_all(self) -> None:
         """End every session: the link or the keys have gone."""
-        self._pending = None
+        self.withdraw()
         for session in list(self.open):
             self.end(session)
 
