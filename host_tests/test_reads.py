@@ -1,9 +1,12 @@
 """T08: a question changes nothing; a session that says nothing ends."""
 
+import hashlib
+from types import SimpleNamespace
+
 import pytest
 
-from host_tests.desk import SECOND_US, Desk, Session, digest16, example, framed
-from pump import faults
+from host_tests.desk import NONCE, SECOND_US, Desk, Session, digest16, example, framed
+from pump import faults, sessions
 from pump.commands import HEADER, KIND, READ, all_rows
 
 READS = [row[HEADER] for row in all_rows() if row[KIND] == READ]
@@ -234,3 +237,32 @@ def test_a_session_that_was_not_proved_is_none():
     desk.hello("patient")
     assert "no session was offered" in desk.ask(f"AUTH:PROV {name},{digest16(key, b'host')}")
     assert desk.read("AUTH?")["sessions"] == []
+
+
+@pytest.mark.req("T02")
+def test_nonces_differ_even_if_the_chips_noise_does_not():
+    desk = Desk()
+    nonces = []
+    for _ in range(3):
+        desk.telemetry.sessions._entropy = bytes
+        for _ in range(3):  # at one instant
+            nonces.append(desk.ask(f"AUTH:HELL clinician,{NONCE}").split(",")[1])
+        desk.rig.power_down()
+        desk.rig.power_up(0)
+        desk.run(7)
+    assert len(set(nonces)) == 9
+
+
+def test_two_sessions_never_share_a_name(monkeypatch):
+    desk = Desk()
+    noise = b"N" * 16
+
+    def sha256(data: bytes) -> object:
+        return hashlib.sha256(b"the same" if data.startswith(noise) else data)
+
+    monkeypatch.setattr(sessions, "hashlib", SimpleNamespace(sha256=sha256))
+    desk.telemetry.sessions._entropy = lambda size: noise
+    clinician, service = desk.open("clinician"), desk.open("service")
+    assert int(service.name, 16) == (int(clinician.name, 16) + 1) & 0xFFFF
+    assert clinician.ask("DEL:SUSP") == "OK"
+    assert service.ask("DEL:RES") == "OK"
