@@ -198,6 +198,20 @@ def test_two_sessions_age_each_by_itself():
 
 
 @pytest.mark.req("T08")
+def test_the_one_that_idles_longer_ends_first_though_it_was_opened_last():
+    """By a tick of its own, not with the next line or step."""
+    desk = Desk(start=False)
+    clinician = desk.open("clinician")
+    desk.run(20)
+    desk.open("service")
+    opened_us = desk.now_us
+    desk.run(100)
+    assert clinician.ask("STAT?")[:1] == "{"
+    desk.run_until_pump(opened_us + IDLE_US)
+    assert [session.name for session in desk.telemetry.sessions.open] == [clinician.name]
+
+
+@pytest.mark.req("T08")
 def test_the_third_session_takes_the_place_of_the_one_idle_longest():
     desk = Desk()
     clinician = desk.open("clinician")

@@ -100,6 +100,16 @@ def test_an_event_that_waits_for_the_tick_is_not_told_once_they_are_off():
     assert replies[1] == "OK"
 
 
+def test_they_end_with_the_link():
+    desk = Desk()
+    desk.rig.send(b"TEL:PER 1000\n")
+    desk.telemetry.link_lost(desk.rig.clock_us)
+    desk.rig.link.take()
+    desk.run(60)
+    assert desk.rig.link.take() == b""
+    assert desk.ask("TEL?") == "0"
+
+
 def test_events_come_at_once_in_their_order():
     desk = Desk()
     clinician = desk.open("clinician")

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from host_tests.desk import Desk, example, framed, split
+from pump import faults
 from pump.commands import ARGUMENTS, HEADER, KIND, READ, REPLY, all_rows, describe
 from pump.version import VERSION
 
@@ -257,3 +258,35 @@ def test_a_single_bolus_of_a_stopped_pump_is_not_cut_by_a_restart():
     assert desk.open("clinician").change("BOL:STAG 5000,60") == "OK"
     assert "stop it first" in service.ask("*RST")
     assert desk.mode == "BOLUS"
+
+
+# -- arguments ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        ("service", "LIM:STAG low_nl"),
+        ("service", "LIM:STAG low_nl,5000000,empty_nl"),
+        ("clinician", "PROG:STAG continuous,2000,10000,600,3600,6,127"),
+        ("clinician", "PROG:STAG continuous,2000,10000,600,3600,6,127,0"),
+        ("clinician", "PROG:STAG profile,2000,10000,600,3600,6,127,0,250000,127"),
+    ],
+)
+def test_arguments_that_come_together_are_missed_together(role, text):
+    desk = Desk(start=False)
+    session = desk.open(role)
+    facts = desk.facts()
+    assert session.ask(text).startswith("ERR -109")
+    assert desk.facts() == facts
+
+
+@pytest.mark.parametrize("order", [("CLOCK_LOST", "SUPPLY_LOW"), ("SUPPLY_LOW", "CLOCK_LOST")])
+def test_alarms_are_acknowledged_by_name_each_of_several(order):
+    desk = Desk()
+    for code in (faults.CLOCK_LOST, faults.SUPPLY_LOW, faults.BUTTON_STUCK):
+        desk.pump.raise_(code)
+    assert desk.open("service").ask(f"ALAR:ACK {','.join(order)}".lower()) == "OK"
+    assert sorted(desk.names("ALARM_ACKED")[-2:]) == ["CLOCK_LOST", "SUPPLY_LOW"]
+    assert desk.pump.alarms.present >> faults.BUTTON_STUCK & 1
+    assert not desk.pump.alarms.acked >> faults.BUTTON_STUCK & 1

@@ -1,8 +1,16 @@
 """T03: a staged change waits for the button, for a second role if need be, at most 60 s."""
 
+import json
+
 import pytest
 
 from host_tests.desk import PROGRAM, SECOND_US, Desk, Session
+from pump.auth import CLINICIAN, SERVICE
+from pump.changes import permille
+from pump.intent import Intent
+from pump.queries import members
+from pump.staging import Change, Staging
+from pump.wire import CommandError
 
 BOLUS = "BOL:STAG 5000,60"
 STRONGER = "RES:REF:STAG 17000000,1000"  # another concentration: a second role confirms
@@ -356,3 +364,34 @@ def test_a_stage_shows_old_and_new():
     assert (staged["old_low_nl"], staged["new_low_nl"]) == (4_000_000, 5_000_000)
     assert (staged["old_restarts"], staged["new_restarts"]) == (0, 3)
     refused(desk, service, "LIM:STAG low_nl,5000000,low_nl,6000000", "-224", "comes twice")
+
+
+@pytest.mark.req("T03", "T05")
+def test_only_the_role_that_staged_commits_even_if_the_table_let_another():
+    """The table has one role a change; this holds by itself, too."""
+    intent = Intent()
+    done: list[int] = []
+    staging = Staging(intent)
+    change = Change("BOL", members([("dose_ng", 1)]), done.append)
+    echo = json.loads(staging.stage(0, change, 7, CLINICIAN))["echo"]
+    assert intent.take()
+    with pytest.raises(CommandError, match="clinician staged it and commits it"):
+        staging.commit(0, 0, "BOL", 7, echo, SERVICE)
+    assert done == []
+    staging.commit(5, 0, "BOL", 7, echo, CLINICIAN)
+    assert done == [5]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        (300, 400, 333),
+        (300, 350, 167),
+        (300, 200, -333),
+        (300, 250, -167),
+        (0, 5, None),
+        (7, 7, 0),
+    ],
+)
+def test_a_change_is_told_to_the_nearest_thousandth(old, new, change):
+    assert permille(old, new) == change
