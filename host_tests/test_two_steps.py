@@ -395,3 +395,17 @@ def test_only_the_role_that_staged_commits_even_if_the_table_let_another():
 )
 def test_a_change_is_told_to_the_nearest_thousandth(old, new, change):
     assert permille(old, new) == change
+
+
+@pytest.mark.req("T03")
+@pytest.mark.parametrize("fill_ml", [0, 18])
+def test_the_first_program_of_a_pump_sets_its_concentration_and_needs_the_other_role(fill_ml):
+    desk = Desk(fill_ml=fill_ml, start=False)
+    clinician = desk.open("clinician")
+    staged = clinician.stage(PROGRAM)
+    assert staged["confirm"] == (fill_ml == 0)
+    desk.press()
+    if staged["confirm"]:
+        refused(desk, clinician, committing(staged), "a second role must confirm")
+        assert desk.open("service").confirm(staged) == "OK"
+    assert clinician.commit(staged) == "OK"
