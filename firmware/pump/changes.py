@@ -372,7 +372,8 @@ def prove(call: "Call") -> str:
 
 def bye(call: "Call") -> str:
     """AUTH:BYE"""
-    call.desk.leaving = call.session
+    assert call.session is not None
+    call.desk.sessions.end(call.session)
     return OK
 
 

@@ -94,7 +94,6 @@ class Telemetry:
         self.errors: "list[tuple[int, str]]" = []
         self.outcome = "unknown" if self.sessions.counter.changed else "none"
         self.restart = False
-        self.leaving: "Session | None" = None
         self.paused_by: "Session | None" = None
         self.provision_until_us = 0
         self.wipe_until_us = 0
@@ -218,9 +217,6 @@ class Telemetry:
         if call is not None and session is not None and call.accepted:
             session.remember(call.request.line, text)
         self._write(text)
-        if self.leaving is not None:
-            leaving, self.leaving = self.leaving, None
-            self.sessions.end(leaving)
 
     def _write(self, text: str) -> None:
         self.link.write(text.encode() + b"\n")
