@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from tools.console import INTERRUPTED
 from tools.pumpctl.cli import (
     alarms,
     bolus,
@@ -30,8 +31,6 @@ from tools.pumpctl.cli import (
 from tools.pumpctl.cli.settings import Settings, TopVerbs
 from tools.pumpctl.errors import PROTECTED, AuthorityError, PumpError, Refused
 
-NOTICE = "Research and teaching rig: not a medical device, never for use on people or animals."
-INTERRUPTED = 130
 # code, what it means; those of a PumpError stand in errors.py, beside it.
 EXIT_CODES = (
     (0, "done"),
@@ -104,7 +103,7 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"pumpctl: {where}{error.strerror or error}", err=True)
-        return 1
+        return click.UsageError.exit_code if error.filename else 1
     click.echo(
         f"pumpctl: {type(error).__name__}: {error}; this is a mistake in pumpctl: run it again "
         "with --debug and report what it says",
