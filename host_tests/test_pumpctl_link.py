@@ -303,6 +303,7 @@ def _fails(error):
         (OSError(16, "Device or resource busy"), PortBusy, "in use by another program"),
         (FileNotFoundError(2, "No such file or directory"), PortMissing, "no such port"),
         (OSError(5, "Input/output error"), LinkError, "Input/output error"),
+        (IsADirectoryError(21, "Is a directory"), LinkError, "that is no serial port"),
     ],
 )
 def test_a_port_that_cannot_be_opened_is_explained(monkeypatch, error, kind, said):
@@ -316,6 +317,13 @@ def test_a_port_that_is_not_there_is_named(tmp_path):
         Link(str(tmp_path / "ttyNONE"))
 
 
+def test_a_file_is_no_port(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path, "/dev/null"):
+        with pytest.raises(LinkError, match=f"{path}: that is no serial port; give /dev/"):
+            Link(str(path))
+
+
 def test_a_server_that_is_not_there_is_named():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -323,7 +331,7 @@ def test_a_server_that_is_not_there_is_named():
         Link(f"socket://127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("port", ["socket://nowhere", "sokcet://h:1"])
+@pytest.mark.parametrize("port", ["socket://nowhere", "sokcet://h:1", "socket://h:70000"])
 def test_a_port_that_makes_no_sense_is_explained(port):
     with pytest.raises(PumpError, match=port) as info:
         Link(port)

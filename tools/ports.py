@@ -45,6 +45,13 @@ def missing(error: Exception) -> bool:
     return getattr(error, "errno", None) == errno.ENOENT or "No such file" in str(error)
 
 
+def unfit(error: Exception) -> bool:
+    """True if what has the port's name is a file, a folder or another device."""
+    numbers = (errno.ENOTTY, errno.EISDIR)
+    # pyserial tells the errno of a failed configuration in its text alone.
+    return getattr(error, "errno", None) in numbers or f"({errno.ENOTTY}, " in str(error)
+
+
 def why(error: Exception) -> str:
     """What to do about an error of opening a port."""
     if denied(error):
@@ -56,4 +63,6 @@ def why(error: Exception) -> str:
         return "in use by another program: close mpremote, Thonny or the serial monitor"
     if missing(error):
         return "there is no such port; leave PORT out to have the board looked for"
+    if unfit(error):
+        return "that is no serial port; give /dev/..., as doctor or list names it"
     return str(error)

@@ -78,7 +78,10 @@ class Refused(PumpError):
     exit_code = 5
 
     def __init__(self, header: str, number: int, text: str) -> None:
-        super().__init__(f"pump refused {header}: {text} ({number})")
+        hint = ""
+        if number == UNDEFINED_HEADER:
+            hint = "; its firmware is of another version than these tools: make flash"
+        super().__init__(f"pump refused {header}: {text} ({number}){hint}")
         self.header = header
         self.number = number
         self.text = text

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import serial
 
@@ -68,6 +69,7 @@ class Link:
         self.boots = 0  # how often the pump said that it had started
         self.heard = Heard()
         self.tap: Callable[[bool, bytes], None] = _nobody  # hears (sent by us, bytes)
+        self.waiting: Callable[[float], object] = bool  # told for how long a cut link is awaited
         self._baud = baud
         self._telemetry: deque[bytes] = deque(maxlen=queue_lines)
         self._lines: deque[bytes] = deque()
@@ -89,6 +91,8 @@ class Link:
         self._lines.clear()
         self._rest = b""
         end_s = time.monotonic() + patience_s
+        if patience_s:
+            self.waiting(patience_s)
         while True:
             try:
                 self._serial = self._open()
@@ -167,6 +171,9 @@ class Link:
             f"{self.port}: the link was cut ({error}); look at cable and power, then try again"
         )
 
+    def _senseless(self, why: object) -> BadValue:
+        return BadValue(f"port = {self.port}: {why}; give /dev/..., socket://host:port or sim")
+
     def _open(self) -> serial.SerialBase:
         try:
             return serial.serial_for_url(
@@ -177,10 +184,10 @@ class Link:
                 exclusive=True,
             )
         except ValueError as error:
-            raise BadValue(
-                f"port = {self.port}: {error}; give /dev/..., socket://host:port or sim"
-            ) from None
+            raise self._senseless(error) from None
         except (OSError, TypeError) as error:
+            if "://" in self.port and not _complete(self.port):
+                raise self._senseless("host and port are wanted") from None
             kind: type[LinkError] = LinkError
             why = ports.why(error)
             if ports.denied(error):
@@ -193,3 +200,12 @@ class Link:
                 kind = PortMissing
                 why = f"nobody answers there ({error}); is the server up, are host and port right?"
             raise kind(f"{self.port}: {why}") from None
+
+
+def _complete(url: str) -> bool:
+    """True if a URL has a host and a port."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
