@@ -114,8 +114,8 @@ class Session:
 
     def _no_session(self, error: Refused) -> AuthorityError:
         return AuthorityError(
-            f"no {self.role} session with pump {self._serial}: {error.text}; keys file "
-            f"{self._keys.path}"
+            f"no {self.role} session with pump {self._serial}: {error.text}; is "
+            f"{self._keys.path} the keys file of who provisioned it?"
         )
 
     def _fresh(self) -> SessionKey:
@@ -217,10 +217,11 @@ class Session:
         """Find out what became of a change: its reply, ``refused`` if the pump never took it up,
         or ReplyLost."""
         why = str(cut) if cut else f"no reply to {pending.header}"
+        end_s = time.monotonic() + self.patience_s
         for _ in range(_SETTLE_TRIES):
             try:
                 if cut:
-                    self._reconnect(self.patience_s)
+                    self._reconnect(max(0.0, end_s - time.monotonic()))
                     cut = None
                 last = LastChange.parse(self._talk.ask("SYST:LAST?"))
                 if last.is_of(pending):

@@ -17,8 +17,13 @@ def pump_for(settings: Settings, role: str = "") -> Iterator[Pump]:
         target.port(settings) as address,
         Pump.open(address or "", settings.role or role, settings.keys, settings.timeout) as pump,
     ):
+        pump.talk.link.waiting = _wait
         try:
             yield pump
         finally:
             for reconciled in pump.reconciled:
                 click.echo(f"pumpctl: {reconciled}", err=True)
+
+
+def _wait(seconds: float) -> None:
+    click.echo(f"The link was cut; waiting at most {seconds:.0f} s for it ...", err=True)
