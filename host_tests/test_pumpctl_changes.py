@@ -58,7 +58,31 @@ def test_stage_and_commit_are_two_commands(pump: Served, profile: str) -> None:
     assert dose(pump) == 307_874
     again = pump("program", "commit", "--yes", "--press")
     assert again.code == 7
-    assert "no program is staged" in again.err
+    assert "nothing is staged" in again.err
+
+
+def test_a_commit_counts_down_from_when_it_was_staged(pump: Served, profile: str) -> None:
+    pump("program", "stage", profile)
+    wait_until(lambda: pump("staged", "show", "--json").json["left_s"] < 57)
+    commit = pump.home.start("--port", pump.tcp, "program", "commit", "--yes")
+    assert commit.stderr is not None
+    asked = next(line for line in commit.stderr if line.startswith("Press the pump's button: "))
+    assert 40 < int(asked.split()[4]) < 57
+    pump.press()
+    commit.communicate(timeout=20)
+    assert commit.returncode == 0
+
+
+def test_what_another_verb_staged_is_no_program_to_commit(pump: Served) -> None:
+    first = pump.home.start("--port", pump.tcp, "bolus", "--dose", "5", "--minutes", "10", "--yes")
+    wait_until(lambda: pump("staged", "show", "--json").json)
+    assert "waits for the button" in pump("staged", "show").out
+    said = pump("program", "commit", "--yes", "--press")
+    assert said.code == 7
+    assert "BOL is staged, no program" in said.err
+    pump.press()
+    _, err = first.communicate(timeout=20)
+    assert first.returncode == 0, err
 
 
 def test_what_is_staged_can_be_dropped(pump: Served, profile: str) -> None:
@@ -75,6 +99,8 @@ def test_nothing_changes_without_the_button(pump: Served, profile: str) -> None:
     said = pump("program", "set", profile, "--yes")
     assert said.code == 7
     assert "button was not pressed" in said.err
+    # In a script's log, once.
+    assert said.err.count("Press the pump's button: ") == 1
     assert dose(pump) == 300_000
 
 
@@ -137,13 +163,24 @@ def test_a_second_role_confirms_limits_from_another_host(pump: Served) -> None:
         wait_until(lambda: pump("staged", "show", "--json").json)
         shown = pump("staged", "confirm", "--yes")
         assert shown.code == 0
-        assert "occlusion, now: 69 kPa" in shown.err
+        assert re.search(r"occlusion +│ 69 kPa +│ 60 kPa", shown.err)
+        assert "Staged by the service; waits for the button and a second role" in shown.err
         _, err = first.communicate(timeout=30)
     finally:
         first.kill()
     assert first.returncode == 0, err
     assert "clinician must confirm" in err
     assert pump("limits", "show", "--json").json["occlusion_pa"] == 60_000
+
+
+def test_both_roles_in_one_keys_file_are_asked_one_after_the_other(pump: Served) -> None:
+    pump.do("stop")
+    words = ("limits", "set", "occlusion_pa=60000", "--press")
+    assert pump(*words, input="y\nn\n").code == 7
+    said = pump(*words, input="y\ny\n")
+    assert said.code == 0
+    assert "A second person must agree. Confirm it as clinician?" in said.err
+    assert "Confirmed as clinician." in said.err
 
 
 def test_a_refill_of_another_strength_needs_a_new_program(pump: Served, tmp_path: Path) -> None:

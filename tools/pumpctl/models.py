@@ -196,4 +196,4 @@ class Staged(Answer):
     echo: str
     pressed: Flag = False
     confirmed: Flag = False
-    left_s: int = 0
+    left_s: int | None = None

@@ -23,11 +23,12 @@ class StagedChange:
     """
 
     def __init__(self, pump: "Pump", text: str) -> None:
-        """``text`` is the STAGE reply; PumpError: its echo is not that of what it says."""
+        """``text`` is the reply of STAGE or STAG?; PumpError: its echo does not fit the rest."""
         self._pump = pump
         self._until_s = time.monotonic()
         self.details = pump.parse(Staged, text)
-        self._until_s += self.details.expires_s
+        left_s = self.details.left_s
+        self._until_s += self.details.expires_s if left_s is None else left_s
         shown, _, _ = text.partition(_ECHO)
         if hashlib.sha256(shown.encode("ascii")).hexdigest()[:8] != self.details.echo.lower():
             raise PumpError(

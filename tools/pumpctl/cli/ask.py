@@ -2,7 +2,8 @@
 
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import click
 from rich.table import Table
@@ -15,6 +16,16 @@ from tools.pumpctl.cli.units import amount, label
 
 _POLL_S = 0.25
 _SECOND_ROLES = ("clinician", "service")
+# What a change does, by the command that stages it.
+_WHAT = {
+    "PROG": "change its program",
+    "RES:REF": "take up a refill",
+    "BOL": "give a bolus",
+    "DEL:STAR": "start to deliver",
+    "LIM": "change its limits",
+    "SERV:CLE": "end a fault",
+    "KEY:ROT": "replace a key",
+}
 
 
 def agree(settings: Settings, question: str) -> None:
@@ -67,18 +78,28 @@ def details(change: StagedChange) -> dict[str, object]:
 
 def show(change: StagedChange) -> None:
     """Tell what the pump says the change would do."""
-    table = Table(title=f"The pump would change ({change.details.what})", title_justify="left")
-    for heading in ("", "now", "then"):
-        table.add_column(heading)
-    said = change.details.model_extra or {}
-    for name in dict.fromkeys(name.removeprefix("old_").removeprefix("new_") for name in said):
-        before = amount(name, said[f"old_{name}"]) if f"old_{name}" in said else ""
-        after = next((amount(name, said[key]) for key in (f"new_{name}", name) if key in said), "")
+    talk_console().print(table(change))
+
+
+def table(change: StagedChange) -> Table:
+    """What the pump says a staged change would do: now and then."""
+    what = _WHAT.get(change.details.what, change.details.what)
+    found = Table("", "now", "then", title=f"The pump would {what}", title_justify="left")
+    for name, old, new in change.rows:
+        before = "" if old is None else amount(name, old)
+        after = "" if new is None and before else amount(name, new)
         style = "bold" if before and after and before != after else ""
-        table.add_row(label(name), before, after, style=style)
+        found.add_row(label(name), before, after, style=style)
     if change.details.change_permille is not None:
-        table.add_row("daily dose", "", percent(change.details.change_permille), style="bold")
-    talk_console().print(table)
+        found.add_row("daily dose", "", percent(change.details.change_permille), style="bold")
+    return found
+
+
+def what_is_staged(pump: Pump) -> StagedChange:
+    """The change that waits on the pump, whoever staged it; NotConfirmed if none does."""
+    if pump.staged() is None:
+        raise NotConfirmed("nothing is staged; a staged change is gone after a minute")
+    return StagedChange(pump, pump.query("STAG?"))
 
 
 def second_role(settings: Settings, pump: Pump, change: StagedChange) -> None:
@@ -89,6 +110,7 @@ def second_role(settings: Settings, pump: Pump, change: StagedChange) -> None:
         if role in known:
             agree(settings, f"A second person must agree. Confirm it as {role}?")
             change.confirm(pump.as_role(role))
+            click.echo(f"Confirmed as {role}.", err=True)
             return
     click.echo(
         f"The {others[0]} must confirm it, from a host with that key: "
@@ -114,10 +136,26 @@ def wait_for_button(settings: Settings, pump: Pump, change: StagedChange) -> Non
             )
         change.wait_for_press()
         return
-    with talk_console().status("") as line:
-        change.wait_for_press(
-            lambda left_s: line.update(f"Press the pump's button: {left_s:.0f} s left")
-        )
+    with countdown("Press the pump's button") as tell_left:
+        change.wait_for_press(tell_left)
+
+
+@contextmanager
+def countdown(what: str) -> Iterator[Callable[[float], None]]:
+    """Tells what to do within how many seconds: on a terminal again and again, else once."""
+    out = talk_console()
+    with out.status("") as line:
+        told = False
+
+        def tell_left(left_s: float) -> None:
+            nonlocal told
+            text = f"{what}: {left_s:.0f} s left"
+            line.update(text)
+            if not (out.is_terminal or told):
+                click.echo(text, err=True)
+            told = True
+
+        yield tell_left
 
 
 def _offered(settings: Settings, address: str) -> bool:

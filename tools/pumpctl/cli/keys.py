@@ -8,9 +8,9 @@ from rich.table import Table
 
 from tools.pumpctl import KeyRing, Pump
 from tools.pumpctl.cli import target
-from tools.pumpctl.cli.ask import agree, carry_out
+from tools.pumpctl.cli.ask import agree, carry_out, countdown
 from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import talk_console, tell
+from tools.pumpctl.cli.out import tell
 from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
 from tools.pumpctl.framing import ROLES
 
@@ -27,20 +27,20 @@ def provision(settings: Settings) -> None:
     with pump_for(settings) as pump:
         serial = pump.identity.serial
         agree(settings, f"Make new keys for pump {serial} and keep them in {pump.keys.path}?")
-        with talk_console().status("") as line:
-            pump.provision(tell=_waiting(settings, pump, line.update))
+        with countdown("Press the pump's button and hold it") as tell_left:
+            pump.provision(tell=_waiting(settings, pump, tell_left))
         roles = pump.keys.pumps()[serial]
         tell(settings, {"serial": serial, "roles": roles, "file": pump.keys.path},
              f"Pump {serial} has its keys; they are in {pump.keys.path}.")  # fmt: skip
 
 
 def _waiting(
-    settings: Settings, pump: Pump, update: Callable[[str], object]
+    settings: Settings, pump: Pump, tell_left: Callable[[float], None]
 ) -> Callable[[float], None]:
     """Tell to press and hold; press a simulated pump's button if so wanted."""
 
     def waiting(left_s: float) -> None:
-        update(f"Press the pump's button and hold it: {left_s:.0f} s left")
+        tell_left(left_s)
         if settings.press:
             target.press(pump.talk.link.port)
 

@@ -8,7 +8,15 @@ from rich.table import Table
 
 from pump.therapy import Program
 from tools.pumpctl import NotConfirmed, Pump, StagedChange, former, program_file
-from tools.pumpctl.cli.ask import agree, carry_out, details, second_role, show, wait_for_button
+from tools.pumpctl.cli.ask import (
+    agree,
+    carry_out,
+    details,
+    second_role,
+    show,
+    wait_for_button,
+    what_is_staged,
+)
 from tools.pumpctl.cli.connect import pump_for
 from tools.pumpctl.cli.out import talk_console, tell
 from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
@@ -119,10 +127,10 @@ def stage(settings: Settings, file: Path) -> None:
 def commit(settings: Settings) -> None:
     """Commit the program that was staged."""
     with pump_for(settings, "clinician") as pump:
-        found = pump.staged()
-        if found is None or found.what != "PROG":
-            raise NotConfirmed("no program is staged; a staged one is gone after a minute")
-        change = StagedChange(pump, pump.query("STAG?"))
+        change = what_is_staged(pump)
+        found = change.details
+        if found.what != "PROG":
+            raise NotConfirmed(f"{found.what} is staged, no program; nothing was changed")
         before = pump.program()
         show(change)
         agree(settings, "Make this change?")
