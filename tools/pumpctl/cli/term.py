@@ -85,18 +85,13 @@ def _exchange(pump: Pump, line: str, show: Callable[[str], object]) -> None:
 
 def _listen(pump: Pump, lock: threading.Lock, ended: threading.Event) -> None:
     """Show telemetry above the prompt while nobody is asking."""
-    from prompt_toolkit.formatted_text import ANSI
-    from prompt_toolkit.shortcuts import print_formatted_text
-
     while not ended.wait(_POLL_S):
         with lock:
             try:
-                lines = iter(lambda: pump.talk.link.telemetry(0), None)
-                for line in lines:
-                    text = line.decode("ascii", "replace")
-                    print_formatted_text(ANSI(f"{_DIM}{text}{_PLAIN}"))
+                for line in iter(lambda: pump.talk.link.telemetry(0), None):
+                    print(f"{_DIM}{line.decode('ascii', 'replace')}{_PLAIN}")
             except LinkError as error:
-                print_formatted_text(f"pumpctl: {error}")
+                print(f"pumpctl: {error}")
                 return
 
 
