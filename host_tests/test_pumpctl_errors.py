@@ -4,11 +4,15 @@ import fcntl
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from host_tests.peer import TcpPeer
+from host_tests.peer import pump as an_older_pump
 from host_tests.pumpctl import Home, Said, Served
 from tools.pumpctl.cli import app
 from tools.pumpctl.cli.app import EXIT_CODES, cli
@@ -42,6 +46,9 @@ WRONG_USAGE = {
     "a URL that pyserial does not know": ["--port", "nonsense://x", "status"],
     "a blank scenario": ["sim", "--serve", "--blank", "--scenario", "day"],
     "an unknown scenario": ["sim", "--serve", "--scenario", "dya"],
+    "a TCP port beyond the last": ["sim", "--serve", "--tcp", "65536"],
+    "a URL without a port": ["--port", "socket://127.0.0.1", "status"],
+    "a URL with a port beyond the last": ["--port", "socket://127.0.0.1:65536", "status"],
 }
 
 
@@ -96,6 +103,49 @@ def test_what_is_no_pump_is_4(alone: Home, says: bytes | None, hint: str) -> Non
     assert hint in one_line(said)
 
 
+def test_a_pump_of_other_firmware_is_told_apart_and_what_to_do(alone: Home) -> None:
+    """Same protocol, but it lacks a command of today's."""
+    with TcpPeer(an_older_pump()) as peer:
+        said = alone.run("--port", peer.port, "status")
+        assert said.code == 5
+        assert "Undefined header (-113); its firmware is of another version" in one_line(said)
+        found = alone.run("--port", peer.port, "doctor", "--json")
+    assert found.code == 1
+    states = {row["check"]: row["state"] for row in found.json}
+    assert (states["port"], states["pump"]) == ("ok", "fault")
+
+
+def test_doctor_says_whether_others_may_be_at_the_port(bench: Served) -> None:
+    said = {port: bench.home.run("--port", port, "doctor", "--json").json[0]["text"]
+            for port in (bench.tcp, bench.pty)}  # fmt: skip
+    assert said == {bench.tcp: f"{bench.tcp} opens", bench.pty: f"{bench.pty} opens, locked"}
+
+
+def test_a_file_that_cannot_be_written_is_2(bench: Served) -> None:
+    said = bench("log", "export", str(bench.home.folder / "no" / "log.csv"))
+    assert said.code == 2
+    assert "log.csv: No such file" in one_line(said)
+
+
+def test_a_cable_that_stays_out_during_a_change_is_waited_for_aloud_and_is_8(
+    pump: Served,
+) -> None:
+    stop = pump.home.start("--port", pump.tcp, "stop")
+    assert stop.stdin is not None
+    assert stop.stderr is not None
+    stop.stderr.readline()
+    pump.down()
+    began_s = time.monotonic()
+    _, err = stop.communicate("y\n", timeout=30)
+    assert stop.returncode == 8
+    first, last = err.splitlines()[-2:]
+    assert "waiting at most 10 s for it" in first
+    assert "before anything else it will be asked what became of DEL:STOP" in last
+    assert time.monotonic() - began_s < 15
+    pump.up()
+    assert "DEL:STOP, whose reply was lost: not accepted" in pump("suspend", "--yes").err
+
+
 def test_no_key_is_6(bench: Served, tmp_path: Path) -> None:
     said = bench("--keys", str(tmp_path / "none.toml"), "stop", "--yes")
     assert said.code == 6
@@ -128,6 +178,27 @@ def test_ctrl_c_is_130(bench: Served) -> None:
     _, err = watch.communicate(timeout=20)
     assert watch.returncode == 130
     assert "Traceback" not in err
+
+
+INTERRUPTED = """
+import sys
+
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == "pydantic":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Slow())
+from tools.console import pumpctl
+pumpctl()
+"""
+
+
+def test_ctrl_c_while_it_still_loads_is_130_without_a_word(alone: Home) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], env=alone.env, capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (130, "", "")
 
 
 def test_a_reader_that_has_had_enough_ends_it_without_a_word(bench: Served) -> None:

@@ -99,6 +99,12 @@ def test_list_shows_what_is_served_and_who_it_is(bench: Served) -> None:
     assert (row["serial"], row["state"]) == ("SIM0001", "BASAL")
 
 
+def test_a_port_in_a_list_can_be_copied_from_a_narrow_terminal(bench: Served) -> None:
+    home = Home(bench.home.folder)
+    home.env["COLUMNS"] = "60"
+    assert f"│ {bench.tcp} │" in home.run("list").out
+
+
 def test_the_port_may_come_from_the_environment(bench: Served) -> None:
     home = Home(bench.home.folder)
     home.env["PUMPCTL_PORT"] = bench.tcp

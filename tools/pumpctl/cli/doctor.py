@@ -77,17 +77,23 @@ def _examine(settings: Settings, address: str | None) -> Iterator[Finding]:
             return
         address = str(boards[0].device)
     try:
-        with Pump.open(address, keys=settings.keys, timeout_s=settings.timeout) as pump:
-            yield Finding("port", OK, f"{address} opens and is ours alone")
-            yield from _examine_pump(settings, pump)
+        pump = Pump.open(address, keys=settings.keys, timeout_s=settings.timeout)
     except PumpError as error:
         text = str(error)
         if isinstance(error, PortBusy) and (holders := _holders(address)):
             text += f"; it is held by {holders}"
         yield Finding("port", FAULT, text)
+        return
+    with pump:
+        # A device is locked; a socket may have other peers.
+        yield Finding("port", OK, f"{address} opens" + ("" if "://" in address else ", locked"))
+        try:
+            yield from _examine_pump(pump)
+        except PumpError as error:
+            yield Finding("pump", FAULT, str(error))
 
 
-def _examine_pump(settings: Settings, pump: Pump) -> Iterator[Finding]:
+def _examine_pump(pump: Pump) -> Iterator[Finding]:
     who = pump.identity
     same = who.version == VERSION
     yield Finding(

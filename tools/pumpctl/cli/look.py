@@ -27,8 +27,8 @@ def list_(settings: Settings) -> None:
         if not found:
             out.print("No board on USB and no simulated pump: plug one in, or pumpctl sim --serve")
             return
-        fold = (Column(heading, overflow="fold") for heading in ("port", "what"))
-        table = Table(*fold, "pump", "firmware", "state")
+        # To be copied, so in one piece.
+        table = Table(Column("port", no_wrap=True), "what", "pump", "firmware", "state")
         for row in found:
             table.add_row(row["port"], row["what"], row["serial"], row["version"], row["state"])
         out.print(table)

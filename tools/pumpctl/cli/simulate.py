@@ -19,7 +19,8 @@ from tools.pumpctl.errors import BadValue, LinkError
 @click.option("--scenario", "name", metavar="NAME",
               help="Let its events happen: a name or TOML file. A quiet bench else.")  # fmt: skip
 @click.option("--blank", is_flag=True, help="A pump as it comes: no keys, program or content.")
-@click.option("--tcp", default=0, show_default="any free one", help="TCP port.")
+@click.option("--tcp", type=click.IntRange(0, 65_535), default=0, show_default="any free one",
+              help="TCP port.")  # fmt: skip
 @click.option("--link", type=click.Path(path_type=Path), help="Give the pty this name, too.")
 @click.option("--serial", default="SIM0001", show_default=True, help="The pump's serial number.")
 @click.option("--until-eof", is_flag=True, hidden=True)
@@ -65,7 +66,7 @@ def sim(
             tell(
                 settings,
                 {"ports": ports, "serial": serial, "speed": settings.speed},
-                f"Simulated pump {serial}; {NOTICE}\n"
+                f"Simulated pump {serial}; a research and teaching rig, not a medical device.\n"
                 f"port: {'  or  '.join(ports)}\n"
                 f"  e.g. pumpctl --port {ports[0]} status\n"
                 "Enter presses its button, Ctrl-C ends it.",
@@ -85,5 +86,4 @@ def _plan(name: str | None) -> scenario.Scenario:
         raise BadValue("\n".join(error.lines)) from None
 
 
-NOTICE = "a research and teaching rig, not a medical device."
 VERBS = (sim,)
