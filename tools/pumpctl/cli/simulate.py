@@ -10,7 +10,6 @@ from sim import scenario, served
 from tools.pumpctl import KeyRing
 from tools.pumpctl.cli.out import tell
 from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.cli.simulated import delivering, provision, unset
 from tools.pumpctl.errors import BadValue, LinkError
 
 
@@ -41,9 +40,11 @@ def sim(
     kept in the keys file. With --speed N its time runs N times as fast, its minute to confirm a
     change as well.
     """
+    # Here and not above: other verbs need no simulator.
     from sim.serve import Hands, Server
     from sim.serve import serve as run
     from sim.terminals import Terminals
+    from tools.pumpctl.cli.simulated import delivering, provision, unset
 
     if blank and name is not None:
         raise click.UsageError("give --blank or --scenario, not both")
