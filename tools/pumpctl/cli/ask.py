@@ -52,7 +52,7 @@ def carry_out(settings: Settings, pump: Pump, change: StagedChange) -> None:
     try:
         show(change)
         agree(settings, "Make this change?")
-        if change.needs_second:
+        if change.needs_second and not change.details.confirmed:
             second_role(settings, pump, change)
         wait_for_button(settings, pump, change)
         change.commit()

@@ -8,15 +8,7 @@ from rich.table import Table
 
 from pump.therapy import Program
 from tools.pumpctl import NotConfirmed, Pump, StagedChange, former, program_file
-from tools.pumpctl.cli.ask import (
-    agree,
-    carry_out,
-    details,
-    second_role,
-    show,
-    wait_for_button,
-    what_is_staged,
-)
+from tools.pumpctl.cli.ask import carry_out, details, show, what_is_staged
 from tools.pumpctl.cli.connect import pump_for
 from tools.pumpctl.cli.out import talk_console, tell
 from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
@@ -75,18 +67,17 @@ def _differences(old: Program | None, new: Program) -> None:
     talk_console().print(table)
 
 
-def _stage(pump: Pump, new: Program) -> StagedChange:
-    old = pump.program()
-    change = pump.stage_program(new)
-    _differences(old.program() if old else None, new)
-    return change
+def _stage(pump: Pump, new: Program) -> tuple[Therapy | None, StagedChange]:
+    """The program in use, and the staged change to another."""
+    before = pump.program()
+    _differences(before.program() if before else None, new)
+    return before, pump.stage_program(new)
 
 
 def _make(settings: Settings, pump: Pump, new: Program) -> None:
     """Stage and commit a program, and keep the one that it replaces."""
-    before = pump.program()
-    _differences(before.program() if before else None, new)
-    carry_out(settings, pump, pump.stage_program(new))
+    before, change = _stage(pump, new)
+    carry_out(settings, pump, change)
     _keep(pump, before)
 
 
@@ -112,7 +103,7 @@ def stage(settings: Settings, file: Path) -> None:
     """Stage the program in FILE and leave it for a commit within a minute."""
     new = program_file.load(file)
     with pump_for(settings, "clinician") as pump:
-        change = _stage(pump, new)
+        _, change = _stage(pump, new)
         show(change)
         tell(
             settings,
@@ -128,18 +119,11 @@ def commit(settings: Settings) -> None:
     """Commit the program that was staged."""
     with pump_for(settings, "clinician") as pump:
         change = what_is_staged(pump)
-        found = change.details
-        if found.what != "PROG":
-            raise NotConfirmed(f"{found.what} is staged, no program; nothing was changed")
+        if change.details.what != "PROG":
+            raise NotConfirmed(f"{change.details.what} is staged, no program; nothing was changed")
         before = pump.program()
-        show(change)
-        agree(settings, "Make this change?")
-        if found.confirm and not found.confirmed:
-            second_role(settings, pump, change)
-        wait_for_button(settings, pump, change)
-        change.commit()
+        carry_out(settings, pump, change)
         _keep(pump, before)
-        tell(settings, {"done": found.what, **details(change)}, "Done.")
 
 
 @program.command()
