@@ -1,6 +1,7 @@
 """The verbs that only look: what they print, as text and as JSON, over TCP and over a pty."""
 
 import json
+import time
 import tomllib
 from itertools import pairwise
 
@@ -91,6 +92,14 @@ def test_watch_gives_samples_at_the_period_and_leaves_telemetry_off(bench: Serve
     assert 5 <= len(samples) <= 9
     gaps_ms = {b["t_ms"] - a["t_ms"] for a, b in pairwise(samples)}
     assert gaps_ms == {200}
+    assert bench("term", input="TEL?\n").out.split() == ["0"]
+
+
+def test_watch_ends_in_time_though_no_sample_comes(bench: Served) -> None:
+    began_s = time.monotonic()
+    said = bench("watch", "--json", "--period", "100", "--seconds", "2")
+    assert (said.code, len(said.lines)) == (0, 1)
+    assert time.monotonic() - began_s < 20
     assert bench("term", input="TEL?\n").out.split() == ["0"]
 
 

@@ -1,7 +1,7 @@
 """What a pump sends by itself: a sample each period, and events as they happen."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Telemetry:
         self._signed = signed
         self._seq: int | None = None
 
-    def __iter__(self) -> Iterator[Sample | Happening]:
+    def __iter__(self) -> Generator[Sample | Happening, None, None]:
         """Samples and events as they come; NoAnswer if they stop, LinkLost if the link is cut."""
         link = self._pump.talk.link
         boots = self._begin()

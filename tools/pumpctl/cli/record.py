@@ -5,7 +5,6 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -14,15 +13,12 @@ from tools.pumpctl import LinkError, Pump
 from tools.pumpctl.cli import target
 from tools.pumpctl.cli.out import tell
 from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
+from tools.pumpctl.cli.until import until
 from tools.pumpctl.errors import BadValue
 from tools.pumpctl.models import Sample
 from tools.pumpctl.recording import Recording
 
 _RETRY_S = 0.5
-
-
-class _Ended(BaseException):
-    """The recording is to end; no Exception, so that nothing on the way takes it for a fault."""
 
 
 @click.command(cls=Verb)
@@ -49,8 +45,8 @@ def record(
             click.echo(f"Recording pump {pump.identity.serial} in {recording.run_dir}", err=True)
             recording.of(pump.identity.serial)
             pump.talk.link.tap = recording.wire
-            with suppress(_Ended):
-                _until_ended(pump, recording, round(period_s * 1000), seconds)
+            with until(seconds, signal.SIGINT, signal.SIGTERM):
+                _record(pump, recording, round(period_s * 1000))
         tell(
             settings,
             {"run_dir": recording.run_dir, "samples": recording.samples,
@@ -63,16 +59,8 @@ def _open(settings: Settings, address: str | None) -> Pump:
     return Pump.open(address or "", keys=settings.keys, timeout_s=settings.timeout)
 
 
-def _until_ended(pump: Pump, recording: Recording, period_ms: int, seconds: float | None) -> None:
-    """Record until a signal or the end of the time, which come as _Ended at any moment."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise _Ended
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, end)
-    if seconds is not None:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+def _record(pump: Pump, recording: Recording, period_ms: int) -> None:
+    """Record for good, through cut links."""
     while True:
         try:
             _listen(pump, recording, period_ms)

@@ -1,9 +1,8 @@
 """watch: the pump's state as it changes: flow, reservoir, pressure, alarms, events."""
 
-import math
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import click
 from rich.console import Group, RenderableType
@@ -19,8 +18,8 @@ from tools.pumpctl.cli.connect import pump_for
 from tools.pumpctl.cli.out import console, tell
 from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
 from tools.pumpctl.cli.units import amount, measured
+from tools.pumpctl.cli.until import until
 from tools.pumpctl.models import Happening, Reservoir, Sample
-from tools.pumpctl.telemetry import Telemetry
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 60
@@ -106,29 +105,30 @@ def _alarms(names: list[str]) -> Text:
 @pass_settings
 def watch(settings: Settings, period_s: float, once: bool, seconds: float | None) -> None:
     """Watch the pump until Ctrl-C; with --json a line for each sample and event."""
-    with pump_for(settings) as pump:
+    with pump_for(settings) as pump, until(seconds):
         view = View(pump.reservoir())
-        heard = _until(pump.telemetry(round(period_s * 1000)), once, seconds)
-        if settings.json:
-            for item in heard:
-                tell(settings, item, "")
-        elif once:
-            for item in heard:
-                view.take(item)
-            console().print(view.draw())
-        else:
-            with Live(view.draw(), console=console(), auto_refresh=False) as live:
+        # Closed in any case, which turns telemetry off.
+        with closing(iter(pump.telemetry(round(period_s * 1000)))) as lines:
+            heard = _first_sample(lines) if once else lines
+            if settings.json:
+                for item in heard:
+                    tell(settings, item, "")
+            elif once:
                 for item in heard:
                     view.take(item)
-                    live.update(view.draw(), refresh=True)
+                console().print(view.draw())
+            else:
+                with Live(view.draw(), console=console(), auto_refresh=False) as live:
+                    for item in heard:
+                        view.take(item)
+                        live.update(view.draw(), refresh=True)
 
 
-def _until(lines: Telemetry, once: bool, seconds: float | None) -> Iterator[Sample | Happening]:
-    """Telemetry up to the first sample, or for so long, or for good."""
-    end_s = math.inf if seconds is None else time.monotonic() + seconds
+def _first_sample(lines: Iterable[Sample | Happening]) -> Iterator[Sample | Happening]:
+    """Telemetry up to the first sample."""
     for item in lines:
         yield item
-        if (once and isinstance(item, Sample)) or time.monotonic() >= end_s:
+        if isinstance(item, Sample):
             return
 
 
