@@ -1,5 +1,6 @@
 """The verbs that change something: asked first, shown, confirmed by the button, done once."""
 
+import json
 import os
 import pty
 import re
@@ -56,6 +57,7 @@ def test_stage_and_commit_are_two_commands(pump: Served, profile: str) -> None:
     assert dose(pump) == 300_000
     assert pump.do("program", "commit").json["id"] == staged["id"]
     assert dose(pump) == 307_874
+    assert pump.do("program", "revert").json["new_mean_ng_per_day"] == 300_000
     again = pump("program", "commit", "--yes", "--press")
     assert again.code == 7
     assert "nothing is staged" in again.err
@@ -214,6 +216,21 @@ def test_alarms_are_tried_seen_silenced_and_acknowledged(pump: Served) -> None:
     refused = pump("alarms", "service", "occlusion", "--yes", "--press")
     assert refused.code == 5
     assert "needs no service" in refused.err
+
+
+def test_only_alarms_that_were_shown_are_acknowledged(pump: Served) -> None:
+    def standing() -> list[str]:
+        return [row["name"] for row in pump("alarms", "list", "--json").json["alarms"]]
+
+    pump.do("alarms", "test")
+    wait_until(standing)
+    ack = pump.home.start("--port", pump.tcp, "alarms", "ack", "--json")
+    assert ack.stderr is not None
+    shown = ack.stderr.readline()
+    wait_until(lambda: any(name not in shown for name in standing()))
+    out, _ = ack.communicate("y\n", timeout=20)
+    left = {row["name"]: row["acknowledged"] for row in json.loads(out)["alarms"]}
+    assert not any(done for name, done in left.items() if name not in shown)
 
 
 def test_the_clock_takes_this_hosts_time_and_tells_the_shift(pump: Served) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from host_tests.pumpctl import Home, Served
 from pump.settings import LIMIT_FIELDS
+from tools.pumpctl.cli import log
+from tools.pumpctl.log import Entry, Log
 
 READS = {
     "list": ["list"],
@@ -71,6 +73,7 @@ def test_limits_come_with_their_ranges(bench: Served) -> None:
 def test_the_log_is_whole_and_exported_in_three_forms(bench: Served) -> None:
     shown = bench("log", "show", "--json", "--last", "3").json
     assert (len(shown["entries"]), shown["broken_at"]) == (3, None)
+    assert len(bench("log", "show", "--json", "--last", "9999").json["entries"]) > 10
     for name, first in (("a.csv", "sequence,"), ("a.json", "{"), ("a.txt", "     0  0d")):
         path = bench.home.folder / name
         said = bench("log", "export", str(path), "--json")
@@ -78,6 +81,24 @@ def test_the_log_is_whole_and_exported_in_three_forms(bench: Served) -> None:
         assert path.read_text(encoding="utf-8").startswith(first)
     exported = json.loads((bench.home.folder / "a.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in exported["entries"]][:2] == ["BOOT", "MODE"]
+
+
+def test_a_log_that_was_tampered_with_is_said_to_be(
+    bench: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = bench("log", "show", "--json").json["entries"]
+    entries = [Entry.decode(bytes.fromhex(row["raw"])) for row in rows]
+    log._verdict(Log(entries))
+    assert capsys.readouterr().err == ""
+    log._verdict(Log(entries[:4] + entries[5:]))
+    assert f"the chain breaks at entry {entries[5].sequence}" in capsys.readouterr().err
+
+
+def test_the_pumps_clock_is_told_with_what_follows_from_it(bench: Served) -> None:
+    told = bench("clock", "show", "--json").json
+    assert (told["known"], told["mean"]) == (True, False)
+    assert abs(told["ahead_of_host_s"]) < 3_600
+    assert "by the hour" in bench("clock", "show").out
 
 
 def test_watch_draws_flow_reservoir_and_alarms(bench: Served) -> None:
@@ -140,3 +161,15 @@ def test_doctor_finds_a_well_pump_well(bench: Served) -> None:
     found = {row["check"]: row["state"] for row in bench("doctor", "--json").json}
     assert set(found.values()) == {"ok"}
     assert {"port", "firmware", "protocol", "clock", "pressure sensor"} <= set(found)
+
+
+def test_doctor_warns_of_noise_of_the_clock_and_of_keys_that_are_not_here(pump: Served) -> None:
+    pump.do("clock", "set", "--to", "2026-01-02")
+    pump("term", input="#t1 STAT? *00000000\n")
+    said = pump("--keys", str(pump.home.folder / "none.toml"), "doctor", "--json")
+    assert said.code == 0
+    found = {row["check"]: (row["state"], row["text"]) for row in said.json}
+    assert found["line"] == ("warning", "1 corrupt: look at cable and ground")
+    assert found["clock"][0] == found["keys"][0] == "warning"
+    assert "off this host's: pumpctl clock set" in found["clock"][1]
+    assert "pumpctl keys provision" in found["keys"][1]

@@ -103,6 +103,22 @@ def test_a_pulled_cable_is_waited_for(pump: Served, kind: str) -> None:
     assert found.index("LINK_LOST") < found.index("LINK_BACK")
 
 
+def test_a_pump_whose_log_began_anew_is_recorded_from_its_start(pump: Served) -> None:
+    pump.do("suspend")
+    pump.do("resume")
+    recorder(pump, pump.tcp, "--seconds", "1").communicate(timeout=20)
+    last = sequences(pump)[-1]
+    pump.down()
+    pump.up()
+    said = pump("record", "--into", "runs/latest", "--seconds", "1")
+    assert said.code == 0, said.err
+    assert names(pump).count("LOG_RESTARTED") == 1
+    found = sequences(pump)
+    assert found[: last + 1] == list(range(last + 1))
+    assert found[last + 1 :] == list(range(len(found) - last - 1))
+    assert len(found) > last + 10
+
+
 def test_what_the_pump_logged_meanwhile_is_fetched_and_nothing_twice(pump: Served) -> None:
     ended_early = recorder(pump, pump.tcp, "--seconds", "1")
     ended_early.communicate(timeout=20)

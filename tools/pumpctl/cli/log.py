@@ -27,8 +27,8 @@ def log() -> None:
 def show(settings: Settings, last: int) -> None:
     """Show the last entries."""
     with pump_for(settings) as pump:
-        first, following = pump.log_range()
-        found = pump.download_log(max(first, following - last))
+        _, following = pump.log_range()
+        found = pump.download_log(following - last)
 
     def text(out: Console) -> None:
         for entry in found.entries:
