@@ -56,7 +56,6 @@ def everything(desk: Desk) -> dict:
     facts["history"] = vars(pump.boluses.history).copy()
     facts["telemetry"] = (
         telemetry.outcome,
-        telemetry.leaving,
         telemetry.paused_by,
         vars(telemetry.reports).copy(),
         {k: v for k, v in vars(telemetry.sessions).items() if k not in ("counter", "on_end")},

@@ -21,12 +21,12 @@ def start(settings: Settings) -> None:
 @click.command(cls=Verb)
 @pass_settings
 def stop(settings: Settings) -> None:
-    """Stop all delivery until it is started again.
+    """Stop all delivery: basal until it is started again, and a bolus that runs.
 
     Sudden withdrawal of baclofen is dangerous.
     """
     with pump_for(settings, "clinician") as pump:
-        _now(settings, pump, "Stop all delivery, a bolus as well, until it is started again?")
+        _now(settings, pump, "Stop a bolus that runs, and basal until it is started again?")
         pump.stop()
         _after(settings, pump)
 
