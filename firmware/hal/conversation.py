@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from .console import Console
 
-# A slice of reading: at most one line ends in it, unless lines are very short.
+# A slice of reading ends with a line: to answer one can take as long as a step may wait.
 _SLICE_BYTES = const(32)
+_LF = const(10)
 _MORE_MS = const(1)
 _DEAF_MS = const(50)
 
@@ -58,7 +59,8 @@ class Conversation:
                 if telemetry.receive(self._now_us(), byte):
                     self._changed()
                 taken += 1
-                byte = console.read() if taken < _SLICE_BYTES else -1
+                more = byte != _LF and taken < _SLICE_BYTES
+                byte = console.read() if more else -1
             self.spoken()
 
     async def speak(self) -> None:
