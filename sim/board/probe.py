@@ -17,7 +17,7 @@ import asyncio, gc, time
 
 _MORE = b"." * 99 + b"\\n"
 
-async def tell(pump):
+async def tell(pump, filling):
     console = pump.console
     while True:
         await asyncio.sleep_ms(1000)
@@ -27,7 +27,7 @@ async def tell(pump):
             console.dropped)
         console.write(line)
         # The pump goes first in between.
-        for _ in range(9):
+        for _ in range(filling):
             await asyncio.sleep_ms(0)
             console.write(_MORE)
         pump.conversation.spoken()
@@ -45,19 +45,21 @@ async def harm(pump):
                 if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
                     time.sleep_ms(50)
 
-def attach(loop):
+def attach(loop, filling=9, harmful=True):
     run = loop.Loop.run
     async def probed(self):
-        asyncio.create_task(tell(self))
-        asyncio.create_task(harm(self))
+        asyncio.create_task(tell(self, filling))
+        if harmful:
+            asyncio.create_task(harm(self))
         await run(self)
     loop.Loop.run = probed
 """
 
 _SHIPPED = (Path(__file__).parents[2] / "firmware" / "main.py").read_bytes()
 _START = b"    loop.main(board)"
-# The shipped main.py, with the tasks beside the pump.
+# The shipped main.py, with the tasks beside the pump, or with bare reports and no harm.
 MAIN = _TASKS + _SHIPPED.replace(_START, b"    attach(loop)\n" + _START)
+QUIET = _TASKS + _SHIPPED.replace(_START, b"    attach(loop, 0, False)\n" + _START)
 
 
 class Report(NamedTuple):
