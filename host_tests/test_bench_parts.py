@@ -1,11 +1,13 @@
 """make bench: each part alone, all in a row, and what it says when one cannot be measured."""
 
 from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from tools.bench import BenchError, __main__, pio, size, table
+from tools.bench import BenchError, __main__, pio, size, table, telemetry
 
 
 def _bench(*parts: str):
@@ -49,6 +51,21 @@ def test_periods_are_measured_against_what_was_asked_for(monkeypatch):
     assert _row(pio) == ["100", "1000", "1000", "0", "0"]
     monkeypatch.setattr(pio, "_SYSTEM_MHZ", 126)
     assert _row(pio)[3:] == ["100", str(-100 * (pio.STEPS - 1))]
+
+
+def test_replies_are_timed_one_by_one():
+    """A hundred questions that take 1 ms, 2 ms and so on; the first, a try, does not count."""
+    now_ms = 0
+    waits_ms = iter([500, *range(100, 0, -1)])
+
+    def ask(header, *arguments):
+        nonlocal now_ms
+        assert (header, arguments) == ("LOG?", ("0,16",))
+        now_ms += next(waits_ms)
+
+    pump: Any = SimpleNamespace(talk=SimpleNamespace(ask=ask))
+    cells = telemetry._timed(pump, "LOG? 0,16", 100, lambda: now_ms / 1e3)
+    assert cells == ("100", "20", "50.00", "99.00")
 
 
 def _row(module) -> list[str]:

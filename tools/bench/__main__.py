@@ -15,13 +15,14 @@ PARTS = {
     "sim": "the simulator's speed and memory",
     "vm": "heap, allocations and wear of the flash, on the MicroPython VM",
     "board": "start, heap, ticks and over-delivery, on the emulated Pico (a minute or two)",
+    "telemetry": "how fast the pump answers, over TCP and on the emulated Pico (some minutes)",
 }
 _WIDTH = 140
 
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\n" + "\n".join(f"{part:7}{what}" for part, what in PARTS.items()),
+    epilog="\b\n" + "\n".join(f"{part:11}{what}" for part, what in PARTS.items()),
 )
 @click.argument("parts", nargs=-1, metavar="[PART]...")
 def main(parts: tuple[str, ...]) -> None:
