@@ -105,7 +105,7 @@ def _names(value: object) -> set[str]:
 
 def test_every_name_in_a_reply_is_explained_and_no_other() -> None:
     headers = {row[0] for row in commands.all_rows() if row[commands.REPLY] == "JSON"}
-    examples = re.findall(r"^(\S+)\n< (\{.*\})$", PAGE, re.M)
+    examples = re.findall(r"^> (\S+)(?: .*)?\n< (\{.*\})$", PAGE, re.M)
     assert {header for header, _ in examples} == headers
     used = set()
     for header, text in examples:

@@ -56,8 +56,8 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in cells)
 
 
-def commands(examples: dict[str, str]) -> str:
-    """A section for each group of commands; ``examples`` are replies by header."""
+def commands(examples: dict[str, tuple[str, str]]) -> str:
+    """A section for each group; ``examples`` are commands and their replies by header."""
     return "\n\n".join(
         f"### {title}\n\n{_group(_rows(mnemonics), examples)}"
         for title, mnemonics in GROUPS.items()
@@ -68,7 +68,7 @@ def _rows(mnemonics: tuple[str, ...]) -> list[Row]:
     return [row for row in all_rows() if row[HEADER].rstrip("?").partition(":")[0] in mnemonics]
 
 
-def _group(rows: list[Row], examples: dict[str, str]) -> str:
+def _group(rows: list[Row], examples: dict[str, tuple[str, str]]) -> str:
     parts = [
         table(
             ("command", "kind", "who", "reply", ""),
@@ -84,7 +84,7 @@ def _group(rows: list[Row], examples: dict[str, str]) -> str:
         parts.append(table(("argument", "what it can be", "unit"), map(_argument, told)))
     shown = [row[HEADER] for row in rows if row[HEADER] in examples]
     if shown:
-        lines = [f"{header}\n< {examples[header]}" for header in shown]
+        lines = ["> {}\n< {}".format(*examples[header]) for header in shown]
         parts.append("```text\n" + "\n".join(lines) + "\n```")
     return "\n\n".join(parts)
 

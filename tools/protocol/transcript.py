@@ -25,12 +25,13 @@ class Transcript:
     """One conversation with one pump, from its first power-on.
 
     ``scenes``: lines of each scene of the page, the host's after ``>``, the pump's after ``<``.
-    ``examples``: a reply to each command that answers with JSON. ``facts``: single values.
+    ``examples``: each command that answers with JSON by its header, as given and its reply, both
+    without tag and proofs. ``facts``: single values.
     """
 
     def __init__(self) -> None:
         self.scenes: dict[str, str] = {}
-        self.examples: dict[str, str] = {}
+        self.examples: dict[str, tuple[str, str]] = {}
         self.facts: dict[str, str] = {}
         self._rig = LinkedRig(PlantConfig())
         self._scene: list[str] = []
@@ -76,14 +77,19 @@ class Transcript:
     def _stage(self, role: str, command: str, second: str = "") -> None:
         """Stage and commit a change; ``second`` is the role that confirms it."""
         header = command.partition(" ")[0]
-        staged = self._do(role, command)
-        self.examples[header] = staged
+        staged = self._example(role, command)
         change = json.loads(staged)
         self._press()
         order = f"{change['id']},{change['echo']}"
         if second:
             self._do(second, f"CONF {order}")
         self._do(role, f"{header.removesuffix('STAG')}COMM {order}")
+
+    def _example(self, role: str, command: str) -> str:
+        """Do a command and show it; its reply."""
+        reply = self._do(role, command)
+        self.examples[command.partition(" ")[0]] = command, reply
+        return reply
 
     def _press(self) -> None:
         self._note("(the pump's button is pressed)")
@@ -132,7 +138,7 @@ class Transcript:
         payload, _, reply_mac = body.rpartition(" @")
         self.facts.update(reply_signed=payload, reply_mac=reply_mac, reply_crc=crc)
         self.facts["echoed"] = payload.partition(" ")[2].rpartition(',"echo"')[0]
-        self.facts["echo"] = json.loads(self.examples["RES:REF:STAG"])["echo"]
+        self.facts["echo"] = json.loads(self.examples["RES:REF:STAG"][1])["echo"]
 
     def _others(self) -> None:
         """Bring the pump to where every question has an answer worth showing."""
@@ -143,13 +149,13 @@ class Transcript:
         self._rig.run_for(30)
         self._stage("clinician", "BOL:STAG 5000,60")
         self._rig.run_for(40)
-        self.examples["PROG:STAG"] = self._do("clinician", _PROGRAM.replace("240000", "300000"))
+        self._example("clinician", _PROGRAM.replace("240000", "300000"))
         for row in all_rows():
             if row[KIND] == READ and row[REPLY] == "JSON":
-                arguments = " 0,2" if row[HEADER] == "LOG?" else ""
-                self.examples[row[HEADER]] = self._rig.ask(row[HEADER] + arguments)
+                question = row[HEADER] + (" 0,2" if row[HEADER] == "LOG?" else "")
+                self.examples[row[HEADER]] = question, self._rig.ask(question)
         # With an alarm in it.
-        self.examples["ALAR?"] = self.facts["alarms"]
+        self.examples["ALAR?"] = "ALAR?", self.facts["alarms"]
         self._do("clinician", "STAG:DROP")
         self._rig.run_for(60)
 
@@ -179,11 +185,9 @@ class Transcript:
     def _service(self) -> None:
         self._open("service")
         self._do("service", "DEL:STOP")
-        self.examples["LIM:STAG"] = self._do("service", "LIM:STAG low_nl,5000000")
-        self.examples["SERV:CLE:STAG"] = self._do("service", "SERV:CLE:STAG RUNAWAY")
+        self._example("service", "LIM:STAG low_nl,5000000")
+        self._example("service", "SERV:CLE:STAG RUNAWAY")
         host = self._hosts["service"]
         pad = hmac_sha256(host.key, f"wrap {self._counter + 1}")
         wrapped = bytes(a ^ b for a, b in zip(bytes(range(32)), pad, strict=True))
-        self.examples["KEY:ROT:STAG"] = self._do(
-            "service", f"KEY:ROT:STAG observer,{wrapped.hex()}"
-        )
+        self._example("service", f"KEY:ROT:STAG observer,{wrapped.hex()}")
