@@ -32,7 +32,6 @@ from sim.board_rig import BoardRig
 from sim.pio_board import PioBoard
 
 # One rig for all of them, also under pytest-xdist.
-pytestmark = pytest.mark.xdist_group("board")
 
 # 150 uL/day; a patient bolus of 10 uL over a minute, so that steps come often.
 BASAL_NL_PER_DAY, BOLUS_NL, BOLUS_S = 150_000, 10_000, 60
@@ -372,7 +371,7 @@ def test_a_cut_motor_shows_as_a_stall(rig):
     rig.run_until(lambda: rig.wiring.enabled_us is None, 4, 0.001)
     rig.chip.drive(count, False)
     print(f"line stuck high: ENABLE goes off after {(rig.now_us - stuck_us) / 1e6:.3f} s")
-    assert abs(rig.now_us - stuck_us - 3_000_000) < 5_000
+    assert abs(rig.now_us - stuck_us - 3_000_000) <= 5_000
     assert faults.MOTOR_STALL not in _standing(rig)
     rig.press()
     rig.run_until(lambda: rig.wiring.lamps >> 2, 10)

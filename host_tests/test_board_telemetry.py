@@ -22,7 +22,6 @@ from tools.pumpctl.framing import parse_reply
 from tools.pumpctl.talk import Talk
 
 pytestmark = [
-    pytest.mark.xdist_group("board"),
     pytest.mark.slow,
     pytest.mark.skipif(bool(PORT), reason=NO_PLANT),
 ]

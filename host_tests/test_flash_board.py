@@ -24,7 +24,7 @@ from sim.board_rig import BoardRig
 from sim.terminals import Terminals
 from tools.flash import payload
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flashing")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 # A busy board is emulated some twenty times slower than it is.

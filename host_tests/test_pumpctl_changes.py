@@ -119,7 +119,7 @@ def test_questions_stay_off_standard_output(pump: Served) -> None:
     said = pump("stop", "--json", input="y\n")
     assert said.code == 0
     assert said.out == '{"mode": "STOPPED", "rate_nl_per_day": 0}\n'
-    assert "Stop all delivery" in said.err
+    assert "Stop a bolus that runs" in said.err
 
 
 def test_start_stop_suspend_resume_and_a_bolus(pump: Served) -> None:

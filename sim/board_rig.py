@@ -52,7 +52,6 @@ class BoardRig:
         self.wiring = Wiring(
             chip.mcu,
             plant,
-            self.config.turn_steps,
             self.board.pins,
             lambda: began_us + chip.now_us,
         )

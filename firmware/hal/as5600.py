@@ -67,4 +67,6 @@ class AS5600:
         turned = (angle - self._last + _HALF_TURN) & (_COUNTS - 1)
         self._counts += self._sign * (turned - _HALF_TURN)
         self._last = angle
-        return self._counts * self._microsteps_per_turn // _COUNTS
+        # Rounded: two readings differ by up to 3 counts too much or too little, which are 2 steps
+        # then, and would be 3, a loss (pump/motion.py), if cut off.
+        return (self._counts * self._microsteps_per_turn + _HALF_TURN) // _COUNTS

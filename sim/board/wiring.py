@@ -11,7 +11,6 @@ _FIRST_ADC_PIN = 26
 _AS5600 = 0x36
 _STATUS, _RAW_ANGLE = 0x0B, 0x0C
 _MAGNET_FOUND = 0x20
-_COUNTS = 4_096
 
 
 class Wiring:
@@ -25,7 +24,6 @@ class Wiring:
         self,
         mcu: Any,
         plant: Plant,
-        turn_steps: int,
         pins: dict[str, int],
         now_us: Callable[[], int],
     ) -> None:
@@ -45,7 +43,7 @@ class Wiring:
         }
         self._convert = mcu.adc.on_adc_read
         mcu.adc.on_adc_read = self._on_conversion
-        self._wire_encoder(turn_steps, mcu.i2c[pins["sda"] >> 1 & 1])
+        self._wire_encoder(mcu.i2c[pins["sda"] >> 1 & 1])
 
     def advance(self) -> None:
         """Bring the plant to the present."""
@@ -101,20 +99,19 @@ class Wiring:
             self._mcu.adc.channel_values[channel] = self._analog[channel]() >> 4
         self._convert(channel)
 
-    def _wire_encoder(self, turn_steps: int, bus: Any) -> None:
+    def _wire_encoder(self, bus: Any) -> None:
         registers = bytearray(256)
         place = 0
 
         def connect(address: int, mode: int) -> None:
-            position = None
+            angle = None
             if address == _AS5600:
                 self.advance()
-                position = self._plant.instruments.read_position()
-            if position is not None:
-                angle = position * _COUNTS // turn_steps % _COUNTS
+                angle = self._plant.instruments.read_angle()
+            if angle is not None:
                 registers[_STATUS] = _MAGNET_FOUND
                 registers[_RAW_ANGLE : _RAW_ANGLE + 2] = angle.to_bytes(2, "big")
-            bus.complete_connect(position is not None)
+            bus.complete_connect(angle is not None)
 
         def write(value: int) -> None:
             nonlocal place

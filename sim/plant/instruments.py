@@ -41,6 +41,11 @@ class Instruments:
         """Screw position in microsteps as the encoder sees it; None if it is dead."""
         return self.encoder.read(self._plant.rotor_steps, self._plant.now_us)
 
+    def read_angle(self) -> int | None:
+        """The same as the encoder says it: 0..4095 of a turn; None if it is dead."""
+        counts = self.encoder.counts(self._plant.rotor_steps, self._plant.now_us)
+        return None if counts is None else counts % sensors.ENCODER_COUNTS
+
     def set_state(self, name: str, state: str) -> None:
         """Break or mend a sensor: ok, dead, open or stuck (an encoder has no open).
 

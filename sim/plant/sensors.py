@@ -131,7 +131,7 @@ class Encoder:
         self.state = "ok"
         self._turn_steps = turn_steps
         self._seed = seed
-        self._stuck_steps: int | None = None
+        self._stuck_counts: int | None = None
 
     @property
     def bound_steps(self) -> int:
@@ -140,12 +140,15 @@ class Encoder:
 
     def read(self, rotor_steps: int, t_us: int) -> int | None:
         """Position in microsteps over all turns; None if the encoder is dead."""
+        counts = self.counts(rotor_steps, t_us)
+        return None if counts is None else round(counts * self._turn_steps / ENCODER_COUNTS)
+
+    def counts(self, rotor_steps: int, t_us: int) -> int | None:
+        """Position in counts, 4096 a turn, over all turns; None if the encoder is dead."""
         if self.state != "ok":
-            return self._stuck_steps if self.state == "stuck" else None
-        turn = self._turn_steps
+            return self._stuck_counts if self.state == "stuck" else None
         jitter = max(-1, min(1, round(noise(self._seed, t_us) * 0.5)))
-        counts = round(rotor_steps * ENCODER_COUNTS / turn) + jitter
-        return round(counts * turn / ENCODER_COUNTS)
+        return round(rotor_steps * ENCODER_COUNTS / self._turn_steps) + jitter
 
     def set_state(self, state: str, rotor_steps: int, t_us: int) -> None:
         """Break or mend the encoder; a stuck one repeats what it read at ``t_us``.
@@ -153,7 +156,7 @@ class Encoder:
         ValueError if there is no such state.
         """
         _checked(state, ENCODER_STATES)
-        self._stuck_steps = self.read(rotor_steps, t_us)
+        self._stuck_counts = self.counts(rotor_steps, t_us)
         self.state = state
 
 
