@@ -31,8 +31,6 @@ from sim.board import flash, probe
 from sim.board_rig import BoardRig
 from sim.pio_board import PioBoard
 
-# One rig for all of them, also under pytest-xdist.
-
 # 150 uL/day; a patient bolus of 10 uL over a minute, so that steps come often.
 BASAL_NL_PER_DAY, BOLUS_NL, BOLUS_S = 150_000, 10_000, 60
 PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 20_000, BOLUS_S, 3_600, 6)
