@@ -42,7 +42,7 @@ sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CS
 	exec $(PY) -m sim run "$$@" $${SCENARIO:+-- "$$SCENARIO"}
 
 # A file's tests stay together: they share a rig that takes long to start.
-test: .venv/.dev ## run the tests: ARGS='-k dosing' goes to pytest; PORT=/dev/... tests a bench Pico too
+test: .venv/.dev ## run the tests: LONG=1 adds the long ones, ARGS='-k dosing' goes to pytest; PORT=/dev/... tests a bench Pico too
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -ra $(ARGS)
 
 lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spelling and types, and compile the firmware

@@ -14,12 +14,31 @@ if TYPE_CHECKING:
 # A deadline would judge the machine's load, not the pump.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+_LONG = os.environ.get("LONG") == "1"
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "req(*ids): requirements that the test proves")
     config.addinivalue_line("markers", "slow: takes more than about 10 s")
+    config.addinivalue_line(
+        "markers", "long: takes more than a minute or so; run if LONG=1 is set"
+    )
+
+
+def pytest_report_header() -> str:
+    """Say what does not run."""
+    return "" if _LONG else "long tests of the emulated board: left out; LONG=1 runs them, too"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out unless LONG=1; pytest counts them as deselected."""
+    if _LONG:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(scope="module")

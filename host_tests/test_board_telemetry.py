@@ -105,6 +105,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     )
 
 
+@pytest.mark.long
 @in_a_copy
 def test_a_client_sets_a_pump_up_and_its_bolus_is_exact(ready):
     rig, clinician = ready.rig, ready.clinician
@@ -221,6 +222,7 @@ def _samples(dosing: SimpleNamespace) -> list[dict]:
 # -- a reset in between -------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.req("T02")
 @in_a_copy
 def test_a_watchdog_reset_ends_sessions_and_keeps_the_counter(dosing):

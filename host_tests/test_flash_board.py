@@ -114,6 +114,7 @@ def test_an_empty_board_gets_everything_and_runs(flashed):
     assert flashed.rig.said.endswith(f"{RUNNING}\r\n")
 
 
+@pytest.mark.long
 @in_a_copy
 def test_a_second_time_copies_nothing(flashed):
     """Over a pty, onto the pump that runs, whose watchdog would restart it in five seconds."""
@@ -141,6 +142,7 @@ def test_a_board_whose_power_failed_half_way_says_that_it_does_not_dose(flashed)
     assert 0 < len(_firmware(rig)) < len(flash.firmware("pico"))
 
 
+@pytest.mark.long
 def test_an_update_cut_short_does_not_dose_until_it_is_flashed_again(image, tmp_path):
     """One file of the version before was still to be replaced; the pump's memory stays."""
     older = tmp_path / "older.py"

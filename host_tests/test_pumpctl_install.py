@@ -53,6 +53,7 @@ def test_an_emulated_board_says_what_it_needs(
     assert hint in str(info.value)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_emulated_board_answers_the_command(tmp_path: Path) -> None:
     said = run(Home(tmp_path), COMMAND, "--port", "rig", "info", "--json")

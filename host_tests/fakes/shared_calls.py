@@ -45,7 +45,7 @@ def encoder_turns():
             for _ in range(times):
                 counts += stride
                 magnet.angle += stride
-                same(encoder.position(), sign * counts * 3_200 // 4_096)
+                same(encoder.position(), (sign * counts * 3_200 + 2_048) // 4_096)
 
 
 def encoder_dead():
