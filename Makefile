@@ -5,15 +5,17 @@
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PY := .venv/bin/python
+# Every top-level folder with code is a source root.
+ROOTS := firmware:boards:sim:tools
 # They shadow the standard library, so they live apart from .venv and one mypy pass each sees them.
 RP2_STUBS := micropython-rp2-rpi_pico-stubs==1.25.*
 ESP32_STUBS := micropython-esp32-stubs==1.25.*
 STUBS := .cache/stubs
 # What each port's pass checks: what boards share, its own files, its board.
-SHARED := -p pump -m hal.annunciator -m hal.as5600 -m hal.board_hal -m hal.console -m hal.conversation -m hal.health \
+SHARED := -p cisterna -m hal.annunciator -m hal.as5600 -m hal.common -m hal.console -m hal.conversation -m hal.health \
 	-m hal.files
-RP2_FILES := $(SHARED) -m hal.loop -m hal.pio_cutoff -m hal.pio_stepper -m hal.rp2 -m pico
-ESP32_FILES := $(SHARED) -m hal.esp32 -m hal.rmt_stepper -m esp32_devkit
+RP2_FILES := $(SHARED) -m hal.loop -p hal.rp2 -m cisterna_boards.pico
+ESP32_FILES := $(SHARED) -p hal.esp32 -m cisterna_boards.esp32_devkit
 
 # Taken as plain text and read by the shell from its environment, so that no value is run.
 override SCENARIO := $(value SCENARIO)
@@ -32,14 +34,14 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CSV=1
-	@if [ "$$SCENARIO" = list ]; then exec $(PY) -m sim list; fi; \
+	@if [ "$$SCENARIO" = list ]; then exec $(PY) -m cisterna_sim list; fi; \
 	set -- $${DAYS:+--days "$$DAYS"} $${SEED:+--seed "$$SEED"}; \
 	case "$$CSV" in \
 	    1) set -- "$$@" --csv ;; \
 	    0|"") ;; \
 	    *) printf 'CSV = %s is neither 1 nor 0; give CSV=1 for CSV files\n' "$$CSV" >&2; exit 2 ;; \
 	esac; \
-	exec $(PY) -m sim run "$$@" $${SCENARIO:+-- "$$SCENARIO"}
+	exec $(PY) -m cisterna_sim run "$$@" $${SCENARIO:+-- "$$SCENARIO"}
 
 # A file's tests stay together: they share a rig that takes long to start.
 test: .venv/.dev ## run the tests: LONG=1 adds the long ones, ARGS='-k dosing' goes to pytest; PORT=/dev/... tests a bench Pico too
@@ -49,7 +51,7 @@ lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spell
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m codespell_lib
-	$(PY) -m mypy sim tools host_tests
+	$(PY) -m mypy boards sim tools host_tests
 	$(call mypy_on_board,rp2) $(RP2_FILES)
 	$(call mypy_on_board,esp32) $(ESP32_FILES)
 	@echo "mpy-cross, every file in firmware/"
@@ -59,19 +61,19 @@ lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spell
 	done
 
 bench: .venv/.dev ## measure everything, or WHAT='pio size sim vm board telemetry' of it
-	@set -f; PYTHONPATH=firmware exec $(PY) -m tools.bench $$WHAT
+	@set -f; PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.bench $$WHAT
 
 fuzz: .venv/.dev ## send a delivering pump noise and damaged frames: LINES=1000000, SEED=1
-	@PYTHONPATH=firmware exec $(PY) -m host_tests.fuzz --lines="$${LINES:-1000000}" --seed="$${SEED:-1}"
+	@PYTHONPATH=$(ROOTS) exec $(PY) -m host_tests.kit.fuzz --lines="$${LINES:-1000000}" --seed="$${SEED:-1}"
 
 rig: .venv/.rig ## emulate a Pico with the pump and its rig, to talk to: TCP=port
-	@PYTHONPATH=firmware exec $(PY) -m sim.board --tcp="$${TCP:-0}"
+	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_sim.emulated --tcp="$${TCP:-0}"
 
 flash: .venv/.flash ## put the firmware on a board: BOARD=pico or esp32_devkit, PORT=/dev/... (else looked for)
-	@exec $(PY) -m tools.flash --board="$${BOARD:-pico}" --port="$$PORT" $(ARGS)
+	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.flash --board="$${BOARD:-pico}" --port="$$PORT" $(ARGS)
 
 image: .venv/.sim ## make one UF2 with the pump inside, to drag onto a Pico: BOARD=pico
-	@exec $(PY) -m tools.image --board="$${BOARD:-pico}"
+	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.image --board="$${BOARD:-pico}"
 
 wiring: .venv/.wiring ## make the boards' wiring pictures anew
 	@command -v dot >/dev/null || { \
@@ -83,7 +85,7 @@ wiring: .venv/.wiring ## make the boards' wiring pictures anew
 	done
 
 protocol: .venv/.sim ## make the protocol's page, tools/protocol.md, anew
-	@PYTHONPATH=firmware exec $(PY) -m tools.protocol
+	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.protocol
 
 clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv .cache .hypothesis build dist *.egg-info firmware/*.egg-info

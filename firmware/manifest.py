@@ -6,7 +6,7 @@ CISTERNA_BOARD is a folder with ``board.py`` and ``frozen_release.py``; `make im
 
 freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
-package("pump")
+package("cisterna")
 package("hal")
 module("main.py")
 freeze("$(CISTERNA_BOARD)")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from host_tests.pumpctl import Home, Served
+    from host_tests.kit.served import Home, Served
 
 # A deadline would judge the machine's load, not the pump.
 settings.register_profile("default", deadline=None)
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> "Home":
     """A user's folder for pumpctl, of this module."""
-    from host_tests.pumpctl import Home
+    from host_tests.kit.served import Home
 
     return Home(tmp_path_factory.mktemp("home"))
 
@@ -52,7 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> "Home":
 @pytest.fixture(scope="module")
 def bench(home: "Home") -> "Iterator[Served]":
     """A served pump that delivers 300 ug/day, for tests that leave it so."""
-    from host_tests.pumpctl import Served
+    from host_tests.kit.served import Served
 
     pump = Served(home)
     yield pump
@@ -62,7 +62,7 @@ def bench(home: "Home") -> "Iterator[Served]":
 @pytest.fixture
 def pump(tmp_path: Path) -> "Iterator[Served]":
     """A served pump, and a user's folder, of this test."""
-    from host_tests.pumpctl import Home, Served
+    from host_tests.kit.served import Home, Served
 
     served = Served(Home(tmp_path))
     yield served

@@ -5,8 +5,8 @@ write to flash) stretches the sound that plays then, and nothing after it: the n
 from its own start, since the standard bounds every pulse and gap, and none of them by its place.
 """
 
-from pump.alarms import TONE_HZ, TONES
-from pump.compat import TYPE_CHECKING, const
+from cisterna.base.compat import TYPE_CHECKING, const
+from cisterna.parts.alarms import TONE_HZ, TONES
 
 # ``step`` never asks for a longer wait: a new alarm is taken up within it.
 MAX_WAIT_MS = const(250)

@@ -5,7 +5,7 @@ read, not ANGLE: ANGLE has a hysteresis of 10 counts where the turn begins anew,
 microsteps, which would look like lost steps.
 """
 
-from pump.compat import TYPE_CHECKING, const
+from cisterna.base.compat import TYPE_CHECKING, const
 
 _ADDRESS = const(0x36)
 _STATUS = const(0x0B)
@@ -68,5 +68,5 @@ class AS5600:
         self._counts += self._sign * (turned - _HALF_TURN)
         self._last = angle
         # Rounded: two readings differ by up to 3 counts too much or too little, which are 2 steps
-        # then, and would be 3, a loss (pump/motion.py), if cut off.
+        # then, and would be 3, a loss (cisterna/parts/motion.py), if cut off.
         return (self._counts * self._microsteps_per_turn + _HALF_TURN) // _COUNTS

@@ -9,7 +9,7 @@ and counted.
 import select
 import sys
 
-from pump.compat import TYPE_CHECKING, const
+from cisterna.base.compat import TYPE_CHECKING, const
 
 # The longest reply, a program of 168 segments, takes 3.7 kB.
 RING_BYTES = const(4_096)

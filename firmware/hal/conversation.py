@@ -9,12 +9,12 @@ does not read.
 import asyncio
 import sys
 
-from pump.compat import TYPE_CHECKING, const
+from cisterna.base.compat import TYPE_CHECKING, const
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pump.telemetry import Telemetry
+    from cisterna.telemetry.server import Telemetry
 
     from .console import Console
 

@@ -7,15 +7,15 @@ new segment is begun the oldest go, as long as ``min_entries`` stay.
 What is relied on: a power cut while a file is written leaves it as it was before it was opened or
 as it is after ``close``. LittleFS promises that, but for the first write of a new file, which it
 may leave empty; an empty file therefore counts as no file. Where the promise does not hold, a torn
-record is found by its CRC (pump/journal.py), and a torn entry at a segment's end is passed over:
-the next entry begins a new segment.
+record is found by its CRC (cisterna/base/journal.py), and a torn entry at a segment's end is
+passed over: the next entry begins a new segment.
 """
 
 import errno
 import os
 
-from pump.compat import TYPE_CHECKING, const
-from pump.journal import ENTRY_SIZE, MIN_ENTRIES
+from cisterna.base.compat import TYPE_CHECKING, const
+from cisterna.base.journal import ENTRY_SIZE, MIN_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

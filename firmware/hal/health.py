@@ -3,12 +3,12 @@
 It asks for what was completed (looks, steps, ticks), not for what was meant to be.
 """
 
-from pump.compat import TYPE_CHECKING, const
-from pump.modes import BASAL, BOLUS, UNCONFIGURED
-from pump.units import UNITS_PER_PL
+from cisterna.base.compat import TYPE_CHECKING, const
+from cisterna.base.modes import BASAL, BOLUS, UNCONFIGURED
+from cisterna.base.units import UNITS_PER_PL
 
 if TYPE_CHECKING:
-    from pump.controller import Controller
+    from cisterna.controller import Controller
 
 # Feeding stops within 1 s. What should have been done this long ago, and was not, stops it.
 LATE_US = const(900_000)

@@ -20,15 +20,15 @@ import time
 
 import micropython
 
-from pump.board import Board
-from pump.clock import TicksClock
-from pump.compat import TYPE_CHECKING, const
-from pump.controller import Controller
-from pump.orders import Orders
-from pump.sampler import PERIOD_US
-from pump.telemetry import Telemetry
-from pump.units import LimitError
-from pump.version import VERSION
+from cisterna.base.clock import TicksClock
+from cisterna.base.compat import TYPE_CHECKING, const
+from cisterna.base.units import LimitError
+from cisterna.base.version import VERSION
+from cisterna.controller import Controller
+from cisterna.orders import Orders
+from cisterna.parts.board import Board
+from cisterna.parts.sampler import PERIOD_US
+from cisterna.telemetry.server import Telemetry
 
 from . import console, release
 from .conversation import Conversation
@@ -148,10 +148,10 @@ def lock_console(on: bool) -> None:
 def _ports(port: str) -> "Any":
     """The module of the chip's ports; the other one cannot be imported on it."""
     if port == "esp32":
-        from . import esp32
+        from .esp32 import ports as esp32
 
         return esp32
-    from . import rp2
+    from .rp2 import ports as rp2
 
     return rp2
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 
-from pump.compat import const
-from pump.version import VERSION
+from cisterna.base.compat import const
+from cisterna.base.version import VERSION
 
 try:
     import frozen_release as _frozen
@@ -20,7 +20,7 @@ except ImportError:
 
 RELEASE = "/release.json"
 PACKAGE = "/package.json"
-FOLDERS = ("/pump", "/hal")
+FOLDERS = ("/cisterna", "/hal")
 # The ports' own start-up file; some write it by themselves.
 _NOT_OURS = ("boot.py",)
 _FOLDER_BIT = const(0x4000)

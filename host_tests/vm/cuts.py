@@ -12,10 +12,10 @@ import gc
 
 import vfs  # type: ignore[import-not-found]
 
+from cisterna.base.journal import GOOD, MISSING, EventLog, Record, decode_entry, first_break
 from hal.files import FilesStore, StoreError
 from host_tests.vm.facts import tell
 from host_tests.vm.flash import PROGRAM, RamFlash, mounted, remounted
-from pump.journal import GOOD, MISSING, EventLog, Record, decode_entry, first_break
 
 BLOCKS = 32
 # A segment outgrows the 512 bytes that LittleFS keeps inside a folder's own blocks.

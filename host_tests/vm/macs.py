@@ -9,8 +9,8 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
+from cisterna.telemetry.keys import hmac_sha256
 from host_tests.vm.facts import tell
-from pump.auth import hmac_sha256
 
 with open(sys.argv[1]) as file:
     cases = json.load(file)

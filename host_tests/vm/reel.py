@@ -1,6 +1,6 @@
-"""Read a tape that sim/tape.py recorded, entry by entry, and hold the core against it."""
+"""Read a tape that cisterna_sim/tape.py recorded, entry by entry, and hold the core against it."""
 
-from sim import tape_ops as ops
+from cisterna_sim import tape_ops as ops
 
 
 class Diverged(BaseException):

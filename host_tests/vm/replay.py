@@ -1,4 +1,4 @@
-"""Let the core live through a tape (sim/tape.py) on MicroPython.
+"""Let the core live through a tape (cisterna_sim/tape.py) on MicroPython.
 
     micropython replay.py <folder of the tape> <folder for what the core did> [dict | files]
 
@@ -11,14 +11,14 @@ import gc
 import json
 import sys
 
+from cisterna.base.compat import TYPE_CHECKING
+from cisterna.base.settings import Calibration, Limits
+from cisterna.controller import Controller
+from cisterna.orders import Orders
+from cisterna.parts.program import Program
+from cisterna_sim import tape_ops as ops
 from host_tests.vm.facts import mem_alloc, print_exception, tell, ticks_diff, ticks_ms
 from host_tests.vm.reel import Diverged, Tape, text
-from pump.compat import TYPE_CHECKING
-from pump.controller import Controller
-from pump.orders import Orders
-from pump.settings import Calibration, Limits
-from pump.therapy import Program
-from sim import tape_ops as ops
 
 if TYPE_CHECKING:
     from typing import Any

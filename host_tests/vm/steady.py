@@ -10,15 +10,15 @@ but for the store, which keeps what it is given.
 import gc
 import sys
 
+from cisterna.base import modes
+from cisterna.base.settings import Calibration, Limits
+from cisterna.controller import Controller
+from cisterna.orders import Orders
+from cisterna.parts.program import continuous
+from cisterna.parts.sampler import PERIOD_US
 from hal.files import FilesStore
 from host_tests.vm.facts import mem_alloc, tell
 from host_tests.vm.flash import mounted
-from pump import modes
-from pump.controller import Controller
-from pump.orders import Orders
-from pump.sampler import PERIOD_US
-from pump.settings import Calibration, Limits
-from pump.therapy import continuous
 
 _ALL = (1 << 24) - 1
 _HOUR_US = 3_600_000_000

@@ -9,11 +9,11 @@ worst block's erases in ten years if every stretch of that length were like the 
 import gc
 import sys
 
+from cisterna_sim import tape_ops as ops
 from hal.files import FilesStore
 from host_tests.vm.facts import tell
 from host_tests.vm.flash import mounted
 from host_tests.vm.reel import Tape
-from sim import tape_ops as ops
 
 _BLOCKS = 352
 _TEN_YEARS_DAYS = 3_653

@@ -1,7 +1,7 @@
-"""Talks to a pump: ``from tools.pumpctl import Pump``."""
+"""Talks to a pump: ``from pumpctl import Pump``."""
 
-from tools.pumpctl.client import Pump
-from tools.pumpctl.errors import (
+from pumpctl.client import Pump
+from pumpctl.errors import (
     AuthorityError,
     BadValue,
     LinkError,
@@ -11,9 +11,9 @@ from tools.pumpctl.errors import (
     Refused,
     ReplyLost,
 )
-from tools.pumpctl.keys import KeyRing
-from tools.pumpctl.reconcile import Outcome, Reconciled
-from tools.pumpctl.staged import StagedChange
+from pumpctl.keys import KeyRing
+from pumpctl.reconcile import Outcome, Reconciled
+from pumpctl.staged import StagedChange
 
 __all__ = [
     "AuthorityError",

@@ -1,6 +1,6 @@
-"""``python -m tools.pumpctl``: the same as the command pumpctl."""
+"""``python -m pumpctl``: the same as the command pumpctl."""
 
-from tools.pumpctl.cli import main
+from pumpctl.cli import main
 
 if __name__ == "__main__":
     main()

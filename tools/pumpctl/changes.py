@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from pump.therapy import KINDS, Program
-from tools.pumpctl.models import wall_seconds
-from tools.pumpctl.staged import StagedChange
+from cisterna.parts.program import KINDS, Program
+from pumpctl.models import wall_seconds
+from pumpctl.staged import StagedChange
 
 if TYPE_CHECKING:
-    from tools.pumpctl.client import Pump
+    from pumpctl.client import Pump
 
 
 class Changes(ABC):

@@ -13,16 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.pumpctl.errors import AuthorityError, LinkError
-from tools.pumpctl.find import only_port
-from tools.pumpctl.framing import Seal
-from tools.pumpctl.keying import Keying
-from tools.pumpctl.keys import KeyRing
-from tools.pumpctl.link import Link
-from tools.pumpctl.reconcile import Reconciled
-from tools.pumpctl.session import PATIENCE_S, Session
-from tools.pumpctl.talk import TIMEOUT_S, Identity, Talk
-from tools.pumpctl.telemetry import Telemetry
+from pumpctl.errors import AuthorityError, LinkError
+from pumpctl.find import only_port
+from pumpctl.framing import Seal
+from pumpctl.keying import Keying
+from pumpctl.keys import KeyRing
+from pumpctl.link import Link
+from pumpctl.reconcile import Reconciled
+from pumpctl.session import PATIENCE_S, Session
+from pumpctl.talk import TIMEOUT_S, Identity, Talk
+from pumpctl.telemetry import Telemetry
 
 
 class Pump(Keying):

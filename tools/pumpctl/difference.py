@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pump.calendar import ALL_DAYS
-from pump.therapy import KIND_CONTINUOUS, KIND_PROFILE, KINDS, Program
-from tools.pumpctl.program_file import clock, micrograms, weekdays
+from cisterna.parts.calendar import ALL_DAYS
+from cisterna.parts.program import KIND_CONTINUOUS, KIND_PROFILE, KINDS, Program
+from pumpctl.program_file import clock, micrograms, weekdays
 
 
 @dataclass(frozen=True)

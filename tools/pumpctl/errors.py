@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tools.pumpctl.reconcile import Reconciled
+    from pumpctl.reconcile import Reconciled
 
 # SCPI's numbers, as far as the client acts on them.
 COMMUNICATION_ERROR = -360

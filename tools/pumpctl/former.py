@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pump.therapy import Program
-from tools.pumpctl import program_file
-from tools.pumpctl.errors import BadValue
-from tools.pumpctl.keys import write_private
+from cisterna.parts.program import Program
+from pumpctl import program_file
+from pumpctl.errors import BadValue
+from pumpctl.keys import write_private
 
 FOLDER = "programs"
 

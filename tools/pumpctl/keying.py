@@ -11,16 +11,16 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from tools.pumpctl.changes import Changes
-from tools.pumpctl.errors import PROTECTED, BadValue, NotConfirmed, Refused
-from tools.pumpctl.framing import KEY_BYTES, ROLES, Seal
-from tools.pumpctl.keys import NEXT, KeyRing, generate
-from tools.pumpctl.reads import Reads
-from tools.pumpctl.staged import StagedChange
-from tools.pumpctl.talk import Identity, Talk
+from pumpctl.changes import Changes
+from pumpctl.errors import PROTECTED, BadValue, NotConfirmed, Refused
+from pumpctl.framing import KEY_BYTES, ROLES, Seal
+from pumpctl.keys import NEXT, KeyRing, generate
+from pumpctl.reads import Reads
+from pumpctl.staged import StagedChange
+from pumpctl.talk import Identity, Talk
 
 if TYPE_CHECKING:
-    from tools.pumpctl.client import Pump
+    from pumpctl.client import Pump
 
 _POLL_S = 0.5
 # The pump waits as long for its button.

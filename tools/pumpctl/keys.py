@@ -14,8 +14,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.pumpctl.errors import AuthorityError, BadValue
-from tools.pumpctl.framing import KEY_BYTES, ROLES
+from pumpctl.errors import AuthorityError, BadValue
+from pumpctl.framing import KEY_BYTES, ROLES
 
 VARIABLE = "CISTERNA_KEYS"
 DEFAULT = Path("~/.config/cisterna/keys.toml")

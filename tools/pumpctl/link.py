@@ -16,16 +16,9 @@ from urllib.parse import urlsplit
 
 import serial
 
-from tools import ports
-from tools.pumpctl.errors import (
-    BadValue,
-    LinkError,
-    LinkLost,
-    PortBusy,
-    PortDenied,
-    PortMissing,
-)
-from tools.pumpctl.framing import LINE_BYTES
+from pumpctl import usb_ports
+from pumpctl.errors import BadValue, LinkError, LinkLost, PortBusy, PortDenied, PortMissing
+from pumpctl.framing import LINE_BYTES
 
 BAUD = 115_200  # of a serial bridge; USB and sockets have none
 QUEUE_LINES = 1_000
@@ -189,12 +182,12 @@ class Link:
             if "://" in self.port and not _complete(self.port):
                 raise self._senseless("host and port are wanted") from None
             kind: type[LinkError] = LinkError
-            why = ports.why(error)
-            if ports.denied(error):
+            why = usb_ports.why(error)
+            if usb_ports.denied(error):
                 kind = PortDenied
-            elif ports.busy(error):
+            elif usb_ports.busy(error):
                 kind = PortBusy
-            elif ports.missing(error):
+            elif usb_ports.missing(error):
                 kind = PortMissing
             elif "refused" in str(error) or "://" in self.port:
                 kind = PortMissing

@@ -4,9 +4,9 @@ import binascii
 import json
 from dataclasses import dataclass, field
 
-from pump.events import describe
-from pump.journal import ENTRY_SIZE, decode_entry, first_break
-from tools.pumpctl.errors import PumpError
+from cisterna.base.journal import ENTRY_SIZE, decode_entry, first_break
+from cisterna.events import describe
+from pumpctl.errors import PumpError
 
 # A pump gives at most so many a reply.
 BATCH = 16

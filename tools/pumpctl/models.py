@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
-from pump.therapy import KINDS, Program
+from cisterna.parts.program import KINDS, Program
 
 # The pump's wall clock counts from here, in local time.
 EPOCH = datetime(2000, 1, 1)

@@ -22,14 +22,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pump.calendar import ALL_DAYS
-from pump.therapy import KIND_CONTINUOUS, KIND_PROFILE, KINDS, Program
-from pump.units import LimitError
-from sim.scenario.errors import line
-from sim.scenario.model import Drug
-from sim.scenario.programs import PatientBolus, ProgramTable, Table, core
-from sim.scenario.values import WEEKDAYS
-from tools.pumpctl.errors import BadValue
+from cisterna.base.units import LimitError
+from cisterna.parts.calendar import ALL_DAYS
+from cisterna.parts.program import KIND_CONTINUOUS, KIND_PROFILE, KINDS, Program
+from cisterna_sim.scenario.errors import line
+from cisterna_sim.scenario.model import Drug
+from cisterna_sim.scenario.programs import PatientBolus, ProgramTable, Table, core
+from cisterna_sim.scenario.values import WEEKDAYS
+from pumpctl.errors import BadValue
 
 
 class ProgramFile(Table):

@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tools.pumpctl import models
-from tools.pumpctl.errors import PumpError
-from tools.pumpctl.log import BATCH, Log
-from tools.pumpctl.reconcile import LastChange
+from pumpctl import models
+from pumpctl.errors import PumpError
+from pumpctl.log import BATCH, Log
+from pumpctl.reconcile import LastChange
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 # SCPI's not-a-number.

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
-from tools.pumpctl.errors import PumpError
-from tools.pumpctl.keys import write_private
+from pumpctl.errors import PumpError
+from pumpctl.keys import write_private
 
 FOLDER = "pending"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from pump import faults
-from sim.record import DATABASE, LOG, clock
-from tools.pumpctl.errors import BadValue
-from tools.pumpctl.log import Entry
-from tools.pumpctl.models import Sample
+from cisterna.base import faults
+from cisterna_sim.record import DATABASE, LOG, clock
+from pumpctl.errors import BadValue
+from pumpctl.log import Entry
+from pumpctl.models import Sample
 
 SERIAL_LOG = "serial.log"
 # counted_nl is what the pump says it delivered from this filling; alarms a mask of fault codes.

@@ -15,26 +15,11 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from tools.pumpctl.errors import (
-    PROTECTED,
-    AuthorityError,
-    LinkError,
-    PumpError,
-    Refused,
-    ReplyLost,
-)
-from tools.pumpctl.framing import (
-    NONCE_BYTES,
-    Reply,
-    Seal,
-    SessionKey,
-    new_tag,
-    request,
-    same_mac,
-)
-from tools.pumpctl.keys import KeyRing
-from tools.pumpctl.reconcile import LastChange, Notes, Outcome, Pending, Reconciled
-from tools.pumpctl.talk import TRIES, Talk, spoilt
+from pumpctl.errors import PROTECTED, AuthorityError, LinkError, PumpError, Refused, ReplyLost
+from pumpctl.framing import NONCE_BYTES, Reply, Seal, SessionKey, new_tag, request, same_mac
+from pumpctl.keys import KeyRing
+from pumpctl.reconcile import LastChange, Notes, Outcome, Pending, Reconciled
+from pumpctl.talk import TRIES, Talk, spoilt
 
 # A pump ends a session after 180 s without a good line.
 IDLE_S = 170.0

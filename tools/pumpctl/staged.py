@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tools.pumpctl.errors import AuthorityError, NotConfirmed, PumpError, Refused
-from tools.pumpctl.models import Staged
+from pumpctl.errors import AuthorityError, NotConfirmed, PumpError, Refused
+from pumpctl.models import Staged
 
 if TYPE_CHECKING:
-    from tools.pumpctl.client import Pump
+    from pumpctl.client import Pump
 
 _POLL_S = 0.25
 _ECHO = ',"echo"'

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-from tools.pumpctl.errors import (
+from pumpctl.errors import (
     COMMUNICATION_ERROR,
     LINE_TOO_LONG,
     Garbage,
@@ -20,16 +20,8 @@ from tools.pumpctl.errors import (
     Refused,
     WrongProtocol,
 )
-from tools.pumpctl.framing import (
-    PROTOCOL,
-    Garbled,
-    Reply,
-    Seal,
-    new_tag,
-    parse_reply,
-    request,
-)
-from tools.pumpctl.link import Heard, Link
+from pumpctl.framing import PROTOCOL, Garbled, Reply, Seal, new_tag, parse_reply, request
+from pumpctl.link import Heard, Link
 
 TIMEOUT_S = 2.0
 TRIES = 3

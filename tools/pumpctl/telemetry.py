@@ -5,12 +5,12 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tools.pumpctl.errors import LinkError, NoAnswer, PumpError
-from tools.pumpctl.framing import Garbled, parse_telemetry
-from tools.pumpctl.models import Happening, Sample
+from pumpctl.errors import LinkError, NoAnswer, PumpError
+from pumpctl.framing import Garbled, parse_telemetry
+from pumpctl.models import Happening, Sample
 
 if TYPE_CHECKING:
-    from tools.pumpctl.client import Pump
+    from pumpctl.client import Pump
 
 # How many periods may go by without a line before something is wrong, and at least so long.
 _PERIODS = 3

@@ -1,5 +1,5 @@
 """pumpctl, the command line of the pump's telemetry: a small file for each group of verbs."""
 
-from tools.pumpctl.cli.app import main
+from pumpctl.cli.app import main
 
 __all__ = ["main"]

@@ -4,13 +4,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pump import faults
-from tools.pumpctl.cli import complete
-from tools.pumpctl.cli.ask import agree, carry_out
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
-from tools.pumpctl.models import Alarms
+from cisterna.base import faults
+from pumpctl.cli import complete
+from pumpctl.cli.ask import agree, carry_out
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
+from pumpctl.models import Alarms
 
 STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 _ROWS = {row[0]: row for row in faults.FAULTS}

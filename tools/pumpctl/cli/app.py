@@ -8,8 +8,7 @@ from typing import NoReturn
 
 import click
 
-from tools.console import INTERRUPTED
-from tools.pumpctl.cli import (
+from pumpctl.cli import (
     alarms,
     bolus,
     clock,
@@ -28,8 +27,9 @@ from tools.pumpctl.cli import (
     term,
     watch,
 )
-from tools.pumpctl.cli.settings import Settings, TopVerbs
-from tools.pumpctl.errors import PROTECTED, AuthorityError, PumpError, Refused
+from pumpctl.cli.settings import Settings, TopVerbs
+from pumpctl.console import INTERRUPTED
+from pumpctl.errors import PROTECTED, AuthorityError, PumpError, Refused
 
 # code, what it means; those of a PumpError stand in errors.py, beside it.
 EXIT_CODES = (

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 import click
 from rich.table import Table
 
-from tools.pumpctl import NotConfirmed, Pump, PumpError, StagedChange
-from tools.pumpctl.cli import target
-from tools.pumpctl.cli.out import percent, talk_console, tell
-from tools.pumpctl.cli.settings import Settings
-from tools.pumpctl.cli.units import amount, label
+from pumpctl import NotConfirmed, Pump, PumpError, StagedChange
+from pumpctl.cli import target
+from pumpctl.cli.out import percent, talk_console, tell
+from pumpctl.cli.settings import Settings
+from pumpctl.cli.units import amount, label
 
 _POLL_S = 0.25
 _SECOND_ROLES = ("clinician", "service")
@@ -160,7 +160,7 @@ def countdown(what: str) -> Iterator[Callable[[float], None]]:
 
 def _offered(settings: Settings, address: str) -> bool:
     """Ask whether to press a simulated pump's button, where there is one and somebody to ask."""
-    from sim import served
+    from cisterna_sim import served
 
     if settings.yes or not sys.stdin.isatty() or served.at(address) is None:
         return False

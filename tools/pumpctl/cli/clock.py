@@ -4,11 +4,11 @@ from datetime import datetime
 
 import click
 
-from tools.pumpctl.cli.ask import agree
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import rows, span, tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
-from tools.pumpctl.models import Clock
+from pumpctl.cli.ask import agree
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import rows, span, tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
+from pumpctl.models import Clock
 
 
 @click.group(cls=Verbs)

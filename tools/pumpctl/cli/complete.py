@@ -6,15 +6,15 @@ from contextlib import suppress
 import click
 from click.shell_completion import CompletionItem
 
-from pump import faults, settings
+from cisterna.base import faults, settings
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def ports(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Boards on USB, simulated pumps that are served, and the words for one."""
-    from sim import served
-    from tools.ports import boards
+    from cisterna_sim import served
+    from pumpctl.usb_ports import boards
 
     found = [(info.device, info.description) for info in boards()]
     with suppress(OSError):

@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from tools.pumpctl.cli.settings import Verb
+from pumpctl.cli.settings import Verb
 
 
 @click.command(cls=Verb)

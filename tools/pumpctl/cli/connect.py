@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import click
 
-from tools.pumpctl import Pump
-from tools.pumpctl.cli import target
-from tools.pumpctl.cli.settings import Settings
+from pumpctl import Pump
+from pumpctl.cli import target
+from pumpctl.cli.settings import Settings
 
 
 @contextmanager

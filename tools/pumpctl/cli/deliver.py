@@ -2,12 +2,12 @@
 
 import click
 
-from tools.pumpctl import Pump
-from tools.pumpctl.cli.ask import agree, carry_out
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.cli.units import amount
+from pumpctl import Pump
+from pumpctl.cli.ask import agree, carry_out
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.cli.units import amount
 
 
 @click.command(cls=Verb)

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import click
 from rich.console import Console
 
-from pump.version import VERSION
-from tools import ports
-from tools.pumpctl import Pump, PumpError
-from tools.pumpctl.cli import target
-from tools.pumpctl.cli.clock import ahead_s
-from tools.pumpctl.cli.out import span, tell
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.errors import PortBusy
-from tools.pumpctl.models import Status
+from cisterna.base.version import VERSION
+from pumpctl import Pump, PumpError, usb_ports
+from pumpctl.cli import target
+from pumpctl.cli.clock import ahead_s
+from pumpctl.cli.out import span, tell
+from pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.errors import PortBusy
+from pumpctl.models import Status
 
 OK, WARN, FAULT = "ok", "warning", "fault"
 _STYLES = {OK: "green", WARN: "yellow", FAULT: "bold red"}
@@ -70,8 +69,8 @@ def doctor(settings: Settings) -> None:
 
 def _examine(settings: Settings, address: str | None) -> Iterator[Finding]:
     if address is None:
-        boards = ports.boards()
-        names = ports.names(boards) or "none: plug the pump in with a data cable"
+        boards = usb_ports.boards()
+        names = usb_ports.names(boards) or "none: plug the pump in with a data cable"
         yield Finding("boards on USB", OK if len(boards) == 1 else FAULT, names)
         if len(boards) != 1:
             return

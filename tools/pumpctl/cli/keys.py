@@ -6,13 +6,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tools.pumpctl import KeyRing, Pump
-from tools.pumpctl.cli import target
-from tools.pumpctl.cli.ask import agree, carry_out, countdown
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
-from tools.pumpctl.framing import ROLES
+from pumpctl import KeyRing, Pump
+from pumpctl.cli import target
+from pumpctl.cli.ask import agree, carry_out, countdown
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
+from pumpctl.framing import ROLES
 
 
 @click.group(cls=Verbs)

@@ -4,12 +4,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pump.settings import LIMIT_FIELDS
-from tools.pumpctl.cli import complete
-from tools.pumpctl.cli.ask import carry_out
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
+from cisterna.base.settings import LIMIT_FIELDS
+from pumpctl.cli import complete
+from pumpctl.cli.ask import carry_out
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
 
 
 @click.group(cls=Verbs)

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
-from tools.pumpctl.log import Entry, Log
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
+from pumpctl.log import Entry, Log
 
 _ALARM_STYLE = {"ALARM_RAISED": "red", "ALARM_GONE": "green"}
 HEADINGS = ("sequence", "pump_s", "name", "detail", "raw")

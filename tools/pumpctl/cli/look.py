@@ -4,22 +4,23 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from sim import served
-from tools import ports
-from tools.pumpctl import Pump, PumpError
-from tools.pumpctl.cli.alarms import STYLES
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import rows, span, tell, wall
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.cli.units import amount, measured
-from tools.pumpctl.models import Status
+from cisterna_sim import served
+from pumpctl import Pump, PumpError, usb_ports
+from pumpctl.cli.alarms import STYLES
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import rows, span, tell, wall
+from pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.cli.units import amount, measured
+from pumpctl.models import Status
 
 
 @click.command("list", cls=Verb)
 @pass_settings
 def list_(settings: Settings) -> None:
     """List the ports that may have a pump, and what answers there."""
-    found = [_look(settings, str(info.device), str(info.description)) for info in ports.boards()]
+    found = [
+        _look(settings, str(info.device), str(info.description)) for info in usb_ports.boards()
+    ]
     for pump in served.running():
         found.append(_look(settings, pump.ports[0], f"{pump.what}, also at {pump.ports[1]}"))
 

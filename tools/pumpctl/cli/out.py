@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from tools.pumpctl.cli.settings import Settings
+from pumpctl.cli.settings import Settings
 
 
 def plain(value: Any) -> Any:

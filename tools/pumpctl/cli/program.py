@@ -6,16 +6,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pump.therapy import Program
-from tools.pumpctl import NotConfirmed, Pump, StagedChange, former, program_file
-from tools.pumpctl.cli.ask import carry_out, details, show, what_is_staged
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import talk_console, tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
-from tools.pumpctl.cli.units import amount
-from tools.pumpctl.difference import compare
-from tools.pumpctl.errors import BadValue
-from tools.pumpctl.models import Therapy
+from cisterna.parts.program import Program
+from pumpctl import NotConfirmed, Pump, StagedChange, former, program_file
+from pumpctl.cli.ask import carry_out, details, show, what_is_staged
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import talk_console, tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
+from pumpctl.cli.units import amount
+from pumpctl.difference import compare
+from pumpctl.errors import BadValue
+from pumpctl.models import Therapy
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from sim import record as runs
-from tools.pumpctl import LinkError, Pump
-from tools.pumpctl.cli import target
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.cli.until import until
-from tools.pumpctl.errors import BadValue
-from tools.pumpctl.models import Sample
-from tools.pumpctl.recording import Recording
+from cisterna_sim import record as runs
+from pumpctl import LinkError, Pump
+from pumpctl.cli import target
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.cli.until import until
+from pumpctl.errors import BadValue
+from pumpctl.models import Sample
+from pumpctl.recording import Recording
 
 _RETRY_S = 0.5
 

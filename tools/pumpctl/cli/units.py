@@ -1,6 +1,6 @@
 """How the pump's integers, whose names end in a unit, read for people."""
 
-from tools.pumpctl.cli.out import scaled, span
+from pumpctl.cli.out import scaled, span
 
 # 0 and 1 are the pump's truth values.
 _FLAGS = ("discrepancy",)

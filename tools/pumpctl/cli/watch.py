@@ -12,14 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pump import faults
-from tools.pumpctl.cli.alarms import STYLES
-from tools.pumpctl.cli.connect import pump_for
-from tools.pumpctl.cli.out import console, tell
-from tools.pumpctl.cli.settings import Settings, Verb, pass_settings
-from tools.pumpctl.cli.units import amount, measured
-from tools.pumpctl.cli.until import until
-from tools.pumpctl.models import Happening, Reservoir, Sample
+from cisterna.base import faults
+from pumpctl.cli.alarms import STYLES
+from pumpctl.cli.connect import pump_for
+from pumpctl.cli.out import console, tell
+from pumpctl.cli.settings import Settings, Verb, pass_settings
+from pumpctl.cli.units import amount, measured
+from pumpctl.cli.until import until
+from pumpctl.models import Happening, Reservoir, Sample
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 60

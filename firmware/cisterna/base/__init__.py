@@ -1,0 +1,1 @@
+"""What every floor above builds on: units, faults, modes, settings, records, ports."""

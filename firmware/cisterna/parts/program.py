@@ -1,0 +1,233 @@
+"""The program: what shall be delivered, and at which rate at a given time.
+
+A program is a table of segments, each a dose rate from a time of day on certain weekdays. All
+therapies are forms of it; ``KINDS`` says which rate each takes:
+
+==========  =====================================================
+stopped     no flow; a patient bolus may still be allowed
+minimum     the least rate that the limits allow, to keep the catheter open
+continuous  one dose rate
+profile     up to 24 segments a day, by weekday
+==========  =====================================================
+
+Rates are rounded once, here, to whole nL/day (the least programmable rate has 48 000).
+"""
+
+import struct
+
+from ..base.compat import TYPE_CHECKING, const
+from ..base.sealed import Sealed
+from ..base.units import LimitError, check_int, dose_from_volume, rate_from_dose, volume_from_dose
+from .calendar import ALL_DAYS, MINUTES_PER_DAY
+
+if TYPE_CHECKING:
+    from ..base.settings import Limits
+
+KIND_STOPPED = const(0)
+KIND_MINIMUM = const(1)
+KIND_CONTINUOUS = const(2)
+KIND_PROFILE = const(3)
+KINDS = ("stopped", "minimum", "continuous", "profile")
+
+MAX_SEGMENTS_PER_DAY = const(24)
+# A dose rate is refused above this before it is weighed against the limits (keeps sums small).
+_MAX_DOSE_NG_PER_DAY = const(100_000_000)
+# 32 bits for every value: MicroPython packs what does not fit its field without a word, so a
+# narrower one would hide a flipped bit from the seal.
+_HEAD = "<IIIIIII"
+_SEGMENT = "<III"
+
+
+def check_concentration(concentration_ug_per_ml: object) -> int:
+    """The concentration if baclofen comes in it, 50 (screening) to 2000 ug/mL; else LimitError."""
+    return check_int("concentration_ug_per_ml", concentration_ug_per_ml, 50, 2000, "ug/mL")
+
+
+class Program(Sealed):
+    """One therapy, checked by itself when made; ``check_against`` weighs it against the limits.
+
+    ``segments`` are (weekday mask, start in minutes after midnight, dose in ng/day), bit 0 of the
+    mask being Monday. The patient bolus is ``bolus_dose_ng`` (0: none) over ``bolus_s``, at most
+    ``daily_cap`` in any 24 h and ``lockout_s`` apart; 6 and 60 min are the project's choice.
+    """
+
+    def __init__(
+        self,
+        kind: int,
+        concentration_ug_per_ml: int,
+        segments: "tuple[tuple[int, int, int], ...]" = (),
+        bolus_dose_ng: int = 0,
+        bolus_s: int = 600,
+        lockout_s: int = 3600,
+        daily_cap: int = 6,
+    ) -> None:
+        self.kind = check_int("kind", kind, 0, len(KINDS) - 1)
+        self.concentration_ug_per_ml = check_concentration(concentration_ug_per_ml)
+        self.segments = tuple(segments)
+        self.bolus_dose_ng = check_int("bolus_dose_ng", bolus_dose_ng, 0, 1_000_000, "ng")
+        self.bolus_s = check_int("bolus_s", bolus_s, 60, 14_400, "s")
+        self.lockout_s = check_int("lockout_s", lockout_s, 300, 86_400, "s")
+        self.daily_cap = check_int("daily_cap", daily_cap, 0, 24)
+        self._check_segments()
+        self.seal()
+
+    def _check_segments(self) -> None:
+        kind, segments = self.kind, self.segments
+        if kind <= KIND_MINIMUM:
+            if segments:
+                raise LimitError("a {} program has no segments; got {}".format(
+                    KINDS[kind], len(segments)))  # fmt: skip
+            return
+        if kind == KIND_CONTINUOUS and (len(segments) != 1 or segments[0][:2] != (ALL_DAYS, 0)):
+            raise LimitError("a continuous program has one segment, all days from 00:00")
+        for mask, start_min, dose in segments:
+            check_int("segment days", mask, 1, ALL_DAYS)
+            check_int("segment start", start_min, 0, MINUTES_PER_DAY - 1, "min")
+            check_int("segment dose", dose, 1, _MAX_DOSE_NG_PER_DAY, "ng/day")
+        for weekday in range(7):
+            starts = [s[1] for s in segments if s[0] >> weekday & 1]
+            if not starts or starts[0] != 0:
+                raise LimitError(
+                    "weekday {} has no segment at 00:00; each day's first starts there".format(
+                        weekday
+                    )
+                )
+            if len(starts) > MAX_SEGMENTS_PER_DAY:
+                raise LimitError(
+                    "weekday {} has {} segments; at most {}".format(
+                        weekday, len(starts), MAX_SEGMENTS_PER_DAY
+                    )
+                )
+            for i in range(1, len(starts)):
+                if starts[i] <= starts[i - 1]:
+                    raise LimitError(
+                        "weekday {} has segments out of order at minute {}; sort them by "
+                        "start, none twice".format(weekday, starts[i])
+                    )
+
+    def check_against(self, limits: "Limits") -> None:
+        """Raise LimitError if a rate, the daily dose or the bolus passes the limits."""
+        low, high = limits.min_rate_nl_per_day, limits.max_rate_nl_per_day
+        for _, start_min, dose in self.segments:
+            rate = rate_from_dose(dose, self.concentration_ug_per_ml)
+            check_int("rate of the segment at minute %d" % start_min, rate, low, high, "nL/day")
+        top_ng = dose_from_volume(self.day_bound_nl(limits), self.concentration_ug_per_ml)
+        check_int("dose of the highest 24 h", top_ng, 0, limits.max_daily_dose_ng, "ng")
+        if self.bolus_dose_ng:
+            volume = volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
+            check_int("patient bolus rate", volume * 86_400 // self.bolus_s, 1, high, "nL/day")
+
+    def bolus_nl(self) -> int:
+        """Volume of one patient bolus in nL; 0 if none is allowed."""
+        return volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
+
+    def day_rates(self, weekday: int, limits: "Limits") -> "list[tuple[int, int]]":
+        """The (start in minutes, rate in nL/day) of a weekday, 0 being Monday; never empty."""
+        if self.kind == KIND_STOPPED:
+            return [(0, 0)]
+        if self.kind == KIND_MINIMUM:
+            return [(0, limits.min_rate_nl_per_day)]
+        concentration = self.concentration_ug_per_ml
+        return [
+            (start_min, rate_from_dose(dose, concentration))
+            for mask, start_min, dose in self.segments
+            if mask >> weekday & 1
+        ]
+
+    def day_total(self, weekday: int, limits: "Limits") -> int:
+        """Volume of a weekday in units of nL/day times minutes (1440 of them are 1 nL)."""
+        return volume_between(self.day_rates(weekday, limits), 0, MINUTES_PER_DAY)
+
+    def mean_rate(self, limits: "Limits") -> int:
+        """Mean rate of the week in nL/day, rounded down."""
+        total = sum([self.day_total(weekday, limits) for weekday in range(7)])
+        return total // (7 * MINUTES_PER_DAY)
+
+    def day_bound_nl(self, limits: "Limits") -> int:
+        """Most that any 24 h of basal can hold, in nL, rounded up.
+
+        For a profile, the mean day and what the profile can be above its mean: from any minute of
+        a day on, after the beginning of another day up to that minute. Any two days, as setting
+        the date can bring them together; and any end, as a power loss can bring back the mean,
+        which is delivered until the midnight after the clock was set. On top of it one hour of
+        the highest rate, since a clock change may squeeze or stretch a day by an hour.
+        """
+        if self.kind != KIND_PROFILE:
+            return self.day_rates(0, limits)[0][1]
+        days: "list[list[tuple[int, int]]]" = []
+        for weekday in range(7):
+            rates = self.day_rates(weekday, limits)
+            if rates not in days:
+                days.append(rates)
+        mean = self.mean_rate(limits)
+        above = head = 0
+        # Both parts are convex in the minute, but for the segments' starts: their sum is highest
+        # at one of those.
+        for minute in sorted({row[0] for rates in days for row in rates}):
+            for rates in days:
+                head = max(head, volume_between(rates, 0, minute) - mean * minute)
+            tail = max([_most_above(rates, minute, mean) for rates in days])
+            above = max(above, head + tail)
+        highest = max([row[1] for rates in days for row in rates])
+        return mean - (-(above + highest * 60) // MINUTES_PER_DAY)
+
+    def pack(self) -> bytes:
+        """The program as bytes."""
+        data = struct.pack(
+            _HEAD,
+            self.kind,
+            self.concentration_ug_per_ml,
+            self.bolus_dose_ng,
+            self.bolus_s,
+            self.lockout_s,
+            self.daily_cap,
+            len(self.segments),
+        )
+        for mask, start_min, dose in self.segments:
+            data += struct.pack(_SEGMENT, mask, start_min, dose)
+        return data
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Program":
+        """The program that ``pack`` made; LimitError if it is not one."""
+        head, size = struct.calcsize(_HEAD), struct.calcsize(_SEGMENT)
+        if len(data) < head or (len(data) - head) % size:
+            raise LimitError("{} bytes are no program".format(len(data)))
+        kind, concentration, dose_ng, bolus_s, lockout_s, cap, count = struct.unpack(
+            _HEAD, data[:head]
+        )
+        if len(data) != head + count * size:
+            raise LimitError("{} bytes are no program of {} segments".format(len(data), count))
+        segments = [
+            struct.unpack(_SEGMENT, data[at : at + size]) for at in range(head, len(data), size)
+        ]
+        return cls(kind, concentration, tuple(segments), dose_ng, bolus_s, lockout_s, cap)
+
+
+def continuous(concentration_ug_per_ml: int, dose_ng_per_day: int) -> Program:
+    """A program of one dose rate."""
+    return Program(KIND_CONTINUOUS, concentration_ug_per_ml, ((ALL_DAYS, 0, dose_ng_per_day),))
+
+
+def volume_between(rates: "list[tuple[int, int]]", begin: int, end: int) -> int:
+    """Volume of a day from minute ``begin`` to ``end``, in nL/day times minutes."""
+    total = 0
+    until = MINUTES_PER_DAY
+    for start_min, rate in reversed(rates):
+        span = min(until, end) - max(start_min, begin)
+        if span > 0:
+            total += span * rate
+        until = start_min
+    return total
+
+
+def _most_above(rates: "list[tuple[int, int]]", begin: int, mean: int) -> int:
+    """Most by which a day is above the mean from minute ``begin`` to any later one; 0 if never."""
+    most = total = 0
+    for i in range(len(rates)):
+        start_min, rate = rates[i]
+        until = rates[i + 1][0] if i + 1 < len(rates) else MINUTES_PER_DAY
+        if until > begin:
+            total += (until - max(start_min, begin)) * (rate - mean)
+            most = max(most, total)
+    return most

@@ -1,0 +1,1 @@
+"""The telemetry interface: how a line is answered."""

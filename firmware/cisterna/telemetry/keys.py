@@ -1,0 +1,102 @@
+"""Keys: one for each role, kept on the pump, never read back; and HMAC-SHA-256, which proves them.
+
+A pump without keys takes orders from nobody. Damaged keys count as keys that nobody has: only a
+wipe, which needs a hand on the pump, makes room for new ones.
+"""
+
+import binascii
+import hashlib
+
+from ..base.compat import TYPE_CHECKING, const
+from ..base.journal import CORRUPT, MISSING, Record
+
+if TYPE_CHECKING:
+    from ..base.ports import Store
+
+OBSERVER = const(0)
+PATIENT = const(1)
+CLINICIAN = const(2)
+SERVICE = const(3)
+ROLES = ("observer", "patient", "clinician", "service")
+
+KEY_BYTES = const(32)
+MAC_BYTES = const(16)
+_BLOCK = const(64)
+
+
+def hmac_sha256(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA-256 (RFC 2104) of a message."""
+    if len(key) > _BLOCK:
+        key = hashlib.sha256(key).digest()
+    key = key + bytes(_BLOCK - len(key))
+    inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in key]))
+    inner.update(message)
+    outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in key]))
+    outer.update(inner.digest())
+    return outer.digest()
+
+
+def mac(key: bytes, message: bytes) -> str:
+    """The first MAC_BYTES of the HMAC, in hex."""
+    return binascii.hexlify(hmac_sha256(key, message)[:MAC_BYTES]).decode()
+
+
+def same(one: str, other: str) -> bool:
+    """True if both are equal, in a time that does not tell where they differ."""
+    if len(one) != len(other):
+        return False
+    difference = 0
+    for i in range(len(one)):
+        difference |= ord(one[i]) ^ ord(other[i])
+    return not difference
+
+
+class Keys:
+    """The four keys. ``provisioned``: there are some, or there were and they are damaged."""
+
+    def __init__(self, store: "Store") -> None:
+        self._record = Record(store, "keys")
+        status, data = self._record.load()
+        if len(data) != len(ROLES) * KEY_BYTES:
+            data = b""
+        self._data = data
+        # An empty record is what a wipe leaves.
+        self.damaged = status == CORRUPT
+        self.provisioned = self.damaged or (status != MISSING and bool(data))
+
+    def of(self, role: int) -> "bytes | None":
+        """The key of a role; None if there is none."""
+        if not self._data:
+            return None
+        return self._data[role * KEY_BYTES : (role + 1) * KEY_BYTES]
+
+    def fingerprint(self, role: int) -> str:
+        """8 digits that tell one key from another and nothing about either; empty if none."""
+        key = self.of(role)
+        if key is None:
+            return ""
+        return self.print_of(key)
+
+    def print_of(self, key: bytes) -> str:
+        """The fingerprint of a key."""
+        return binascii.hexlify(hashlib.sha256(b"cisterna key " + key).digest()[:4]).decode()
+
+    def provision(self, keys: "list[bytes]") -> None:
+        """Keep the keys of all roles."""
+        self._keep(b"".join(keys))
+
+    def rotate(self, role: int, key: bytes) -> None:
+        """Replace the key of one role."""
+        self._keep(self._data[: role * KEY_BYTES] + key + self._data[(role + 1) * KEY_BYTES :])
+
+    def wipe(self) -> None:
+        """Forget all keys."""
+        self._keep(b"")
+
+    def _keep(self, data: bytes) -> None:
+        # In both slots: a slot that fails later must not bring an old key back.
+        self._record.save(data)
+        self._record.save(data)
+        self._data = data
+        self.damaged = False
+        self.provisioned = bool(data)

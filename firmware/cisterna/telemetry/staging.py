@@ -1,0 +1,135 @@
+"""Changes in two steps: staged, confirmed by the button (and a second role), committed.
+
+One change at a time is staged. It tells what it would change, with an echo: eight digits over that
+very text, which must be sent back to confirm or commit it, so nobody commits what he was not
+shown. A minute later it is gone. The pump checks everything again when it is committed.
+"""
+
+import binascii
+import hashlib
+
+from ..base.compat import TYPE_CHECKING, const
+from .keys import ROLES
+from .wire import CONFLICT, PROTECTED, CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..parts.button import Intent
+
+EXPIRY_S = const(60)
+_EXPIRY_US = const(60_000_000)
+ECHO_DIGITS = const(8)
+
+
+class Change:
+    """What a STAGE command prepared: ``act(clock_us)`` does it.
+
+    ``what`` is the name of the command that stages it, ``summary`` JSON members that say what
+    would change, ``needs_second`` that another role must confirm.
+    """
+
+    def __init__(
+        self, what: str, summary: str, act: "Callable[[int], object]", needs_second: bool = False
+    ) -> None:
+        self.what = what
+        self.summary = summary
+        self.act = act
+        self.needs_second = needs_second
+
+
+class Staging:
+    """The change that is staged, if any."""
+
+    def __init__(self, intent: "Intent") -> None:
+        self._intent = intent
+        self._change: "Change | None" = None
+        self._id = 0
+        self._role = -1
+        self._text = ""
+        self._echo = ""
+        self._confirmed = False
+        self._until_us = 0
+
+    def stage(self, now_us: int, change: Change, number: int, role: int) -> str:
+        """Stage a change in place of any other; returns what it would do, as JSON."""
+        self._change = change
+        self._id, self._role = number, role
+        self._confirmed = not change.needs_second
+        self._until_us = now_us + _EXPIRY_US
+        text = '{{"id":{},"what":"{}","role":"{}","expires_s":{},"confirm":{},{}'.format(
+            number, change.what, ROLES[role], EXPIRY_S, int(change.needs_second), change.summary
+        )
+        digest = hashlib.sha256(text.encode()).digest()
+        self._echo = binascii.hexlify(digest).decode()[:ECHO_DIGITS]
+        self._text = '{},"echo":"{}"'.format(text, self._echo)
+        self._intent.want()
+        return self._text + "}"
+
+    def show(self, now_us: int) -> str:
+        """What is staged and what it waits for, as JSON; an empty object for nothing."""
+        if self._change is None or now_us >= self._until_us:
+            return "{}"
+        return '{},"pressed":{},"confirmed":{},"left_s":{}}}'.format(
+            self._text,
+            int(self._intent.pressed),
+            int(self._confirmed),
+            -(-(self._until_us - now_us) // 1_000_000),
+        )
+
+    def drop(self) -> None:
+        """Forget what is staged."""
+        self._change = None
+        self._text = self._echo = ""
+        self._intent.drop()
+
+    def expire(self, now_us: int) -> int:
+        """Drop a change that was not committed in time; returns when that will be, or 0."""
+        if self._change is None:
+            return 0
+        if now_us >= self._until_us:
+            self.drop()
+            return 0
+        return self._until_us
+
+    def _staged(self, now_us: int, number: int, echo: str) -> Change:
+        self.expire(now_us)
+        change = self._change
+        if change is None or number != self._id:
+            raise CommandError(
+                CONFLICT,
+                "nothing with id {} is staged; a staged change is gone after {} s: stage it "
+                "again".format(number, EXPIRY_S),
+            )
+        if echo.lower() != self._echo:
+            raise CommandError(CONFLICT, "the echo is not that of what is staged; see STAG?")
+        return change
+
+    def confirm(self, now_us: int, number: int, echo: str, role: int) -> None:
+        """A second role has seen the change and agrees."""
+        change = self._staged(now_us, number, echo)
+        if not change.needs_second:
+            raise CommandError(CONFLICT, "this change needs no second role; commit it")
+        if role == self._role:
+            raise CommandError(
+                PROTECTED, "{} staged it; another role must confirm".format(ROLES[role])
+            )
+        self._confirmed = True
+
+    def commit(
+        self, clock_us: int, now_us: int, what: str, number: int, echo: str, role: int
+    ) -> None:
+        """Do what is staged. LimitError and Refused come through; it stays staged then."""
+        change = self._staged(now_us, number, echo)
+        if change.what != what:
+            raise CommandError(
+                CONFLICT, "{} is staged; commit that, or drop it".format(change.what)
+            )
+        if role != self._role:
+            raise CommandError(PROTECTED, "{} staged it and commits it".format(ROLES[self._role]))
+        if not self._confirmed:
+            raise CommandError(PROTECTED, "a second role must confirm it first, with CONF")
+        if not self._intent.pressed:
+            raise CommandError(PROTECTED, "press the pump's button first")
+        change.act(clock_us)
+        self.drop()

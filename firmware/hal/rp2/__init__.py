@@ -1,0 +1,1 @@
+"""What an RP2040 alone has."""

@@ -1,0 +1,77 @@
+"""The table of commands: what it repeats of other modules is what they say."""
+
+import pytest
+
+from cisterna.parts.program import KINDS
+from cisterna.telemetry import commands, keys, reads, stream, wire, writes
+from cisterna.telemetry.commands import (
+    AGAIN,
+    ARGUMENTS,
+    HEADER,
+    HEX,
+    INT,
+    KIND,
+    NEEDED,
+    ROLES_MASK,
+    TEXT,
+)
+
+ROWS = {row[HEADER]: row for row in commands.all_rows()}
+
+
+def specs(header):
+    return {spec[1]: spec for spec in ROWS[header][ARGUMENTS]}
+
+
+def test_no_command_stands_twice_and_each_is_found():
+    assert len(ROWS) == len(commands.all_rows())
+    for header, row in ROWS.items():
+        assert commands.find(header) == row
+
+
+def test_each_has_what_carries_it_out_and_nothing_else_has():
+    own = {header for header in ROWS if not header.endswith(":COMM")}
+    assert set(commands._HANDLERS) == own
+    for header, row in ROWS.items():
+        assert callable(commands.handler(row))
+        assert (commands.handler(row) is writes.commit) == (header not in own)
+
+
+@pytest.mark.parametrize("header", [header for header in ROWS if header.endswith(":COMM")])
+def test_what_commits_is_given_by_the_role_that_stages(header):
+    staging, commits = ROWS[header.replace(":COMM", ":STAG")], ROWS[header]
+    assert commits[ROLES_MASK] == staging[ROLES_MASK]
+    assert (staging[KIND], commits[KIND]) == (commands.SESSION, commands.CHANGE)
+
+
+def test_roles_stand_where_authority_is_needed():
+    for row in ROWS.values():
+        assert (row[ROLES_MASK] > 0) == (row[KIND] >= commands.SESSION)
+
+
+def test_words_and_numbers_are_those_of_the_modules_that_own_them():
+    assert specs("PROG:STAG")["kind"][2] == tuple(KINDS)
+    for header in ("AUTH:HELL", "KEY:ROT:STAG"):
+        assert specs(header)["role"][2] == tuple(keys.ROLES)
+    assert tuple(specs("KEY:PROV")) == tuple(keys.ROLES)
+    arguments = [*specs("KEY:PROV").values(), specs("KEY:ROT:STAG")["wrapped"]]
+    assert {spec[2] for spec in arguments} == {2 * keys.KEY_BYTES}
+    assert specs("AUTH:PROV")["mac"][2] == wire.MAC_DIGITS
+    assert specs("LOG?")["count"][2:4] == (1, reads.MAX_LOG_ENTRIES)
+    assert specs("TEL:PER")["period_ms"][3] == stream.MAX_PERIOD_MS
+
+
+def test_all_forms_of_arguments_are_taken_apart():
+    program = ROWS["PROG:STAG"]
+    assert (program[NEEDED], program[AGAIN]) == (6, 3)
+    assert program[ARGUMENTS][-3:] == (
+        (INT, "days", 1, 127, "mask with 1 for Monday"),
+        (INT, "start_min", 0, 1439, "min"),
+        (INT, "dose_ng_per_day", 1, 100_000_000, "ng/day"),
+    )
+    limits = ROWS["LIM:STAG"]
+    assert limits[NEEDED : AGAIN + 1] == (2, 2)
+    assert limits[ARGUMENTS] == ((TEXT, "name"), (TEXT, "value"))
+    assert specs("CONF")["echo"] == (HEX, "echo", 8)
+    assert ROWS["SYST:HELP?"][NEEDED : AGAIN + 1] == (0, 0)
+    assert specs("PROG:STAG")["daily_cap"] == (INT, "daily_cap", 0, 24, "")

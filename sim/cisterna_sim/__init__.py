@@ -1,0 +1,1 @@
+"""The simulated rig: plant, virtual clock, scenarios, and an emulated Pico."""

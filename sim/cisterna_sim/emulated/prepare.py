@@ -1,0 +1,57 @@
+"""What a pump remembers: its records made by the very core on the host, as files of a board."""
+
+import tempfile
+from pathlib import Path
+
+from cisterna.base import faults
+from cisterna.base.settings import Calibration, Limits
+from cisterna.memory import Memory
+from cisterna.parts.program import Program
+from cisterna_sim.plant import Plant, PlantConfig
+from cisterna_sim.rig import Rig
+from hal.files import FilesStore
+
+FOLDER = "/state"
+# A pump that begins with no memory grants no bolus for an hour, and a pump that lost its power
+# goes on from its last save.
+_LOCKED_S = 7_200
+
+
+def delivering(
+    config: PlantConfig, calibration: Calibration, program: Program, limits: Limits
+) -> tuple[Plant, dict[str, bytes]]:
+    """A rig whose pump was set up, has delivered, and lost its power: plant and files."""
+    rig = Rig(config, calibration)
+    rig.run_for(3)
+    orders = rig.orders
+    rig.order(orders.set_limits, limits)
+    rig.order(orders.refill, round(config.fill_ml * 1e6), program.concentration_ug_per_ml)
+    rig.order(orders.set_program, program)
+    rig.order(orders.acknowledge, (1 << len(faults.FAULTS)) - 1)
+    rig.order(orders.start)
+    rig.run_for(_LOCKED_S)
+    rig.power_down()
+    return rig.plant, _as_files(rig.store.records, list(rig.store.entries()))
+
+
+def _as_files(records: dict[str, bytes], entries: list[bytes]) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = FilesStore(folder)
+        for name, data in records.items():
+            store.write(name, data)
+        for entry in entries:
+            store.append(entry)
+        return {f"{FOLDER}/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+
+
+class Remembered:
+    """What the files of a board say: ``memory``, and ``entries`` of the event log."""
+
+    def __init__(self, files: dict[str, bytes], calibration: Calibration) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for path, data in files.items():
+                if path.startswith(FOLDER + "/"):
+                    (Path(folder) / path.rpartition("/")[2]).write_bytes(data)
+            store = FilesStore(folder)
+            self.entries = list(store.entries())
+            self.memory = Memory(store, calibration)

@@ -1,0 +1,78 @@
+"""What a pump on an emulated board tells of itself, and what can be done to it from within.
+
+Two tasks beside it: one reports on its console, one does harm when a pin is driven high.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+# Pins that nothing else uses: high, the harm task puts the looks off, or never comes back.
+PUT_OFF, NEVER_BACK = 6, 7
+
+# The tasks: a report a second, with lines enough to fill a deaf console. The harm task spins while
+# a burst may run, and then sleeps where a task must not, which is as endless, and takes the
+# emulator no time.
+_TASKS = b"""
+import asyncio, gc, time
+
+_MORE = b"." * 99 + b"\\n"
+
+async def tell(pump, filling):
+    console = pump.console
+    while True:
+        await asyncio.sleep_ms(1000)
+        gc.collect()
+        line = b"~heap %d %d %d %d %d\\n" % (
+            pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us,
+            console.dropped)
+        console.write(line)
+        # The pump goes first in between.
+        for _ in range(filling):
+            await asyncio.sleep_ms(0)
+            console.write(_MORE)
+        pump.conversation.spoken()
+
+async def harm(pump):
+    from machine import Pin
+    put_off, never_back = [Pin(pin, Pin.IN, Pin.PULL_DOWN) for pin in (6, 7)]
+    while True:
+        await asyncio.sleep_ms(10)
+        if put_off.value():
+            pump._look_us += 1 << 40
+        if never_back.value():
+            begun_ms = time.ticks_ms()
+            while True:
+                if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
+                    time.sleep_ms(50)
+
+def attach(loop, filling=9, harmful=True):
+    run = loop.Loop.run
+    async def probed(self):
+        asyncio.create_task(tell(self, filling))
+        if harmful:
+            asyncio.create_task(harm(self))
+        await run(self)
+    loop.Loop.run = probed
+"""
+
+_SHIPPED = (Path(__file__).parents[3] / "firmware" / "main.py").read_bytes()
+_START = b"    loop.main(board)"
+# The shipped main.py, with the tasks beside the pump, or with bare reports and no harm.
+MAIN = _TASKS + _SHIPPED.replace(_START, b"    attach(loop)\n" + _START)
+QUIET = _TASKS + _SHIPPED.replace(_START, b"    attach(loop, 0, False)\n" + _START)
+
+
+class Report(NamedTuple):
+    """Of the running pump: its mode, bytes of heap, longest tick so far, lines dropped so far."""
+
+    mode: int
+    free: int
+    used: int
+    worst_tick_us: int
+    dropped: int
+
+
+def reports(said: str) -> list[Report]:
+    """The reports among what a console said, from its first line end to its last."""
+    lines = said.split("\n")[1:-1]
+    return [Report(*map(int, line.split()[1:])) for line in lines if line.startswith("~heap")]

@@ -1,0 +1,1 @@
+"""Flashing, images, benchmarks and the protocol's page. Run from a checkout; never installed."""

@@ -1,0 +1,19 @@
+"""The command ``pumpctl`` from its first moment on.
+
+What it needs takes a while to load, so it is loaded where a Ctrl-C is already heard.
+"""
+
+import sys
+from typing import NoReturn
+
+INTERRUPTED = 130
+
+
+def pumpctl() -> NoReturn:
+    """Run pumpctl and exit with its code."""
+    try:
+        from pumpctl.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
