@@ -191,7 +191,7 @@ class Slow:
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Slow())
-from tools.console import pumpctl
+from pumpctl.console import pumpctl
 pumpctl()
 """
 
