@@ -8,10 +8,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cisterna import controller, fault_conditions
 from cisterna.base import faults
-from cisterna.base.settings import Calibration
 from cisterna.base.units import LimitError
 from cisterna.parts import alarms
 from cisterna.parts.alarms import TONE_HZ, TONES, Alarms
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import Bench
 
 US_PER_S = 1_000_000
@@ -258,7 +258,7 @@ def test_a_high_stop_means_no_pulse_after_the_tick_that_raises_it(
 @pytest.mark.req("A03")
 def test_a_high_stop_aborts_the_burst_that_runs() -> None:
     # 256 microsteps of 5.6 nL: a bolus at 16 mL/day comes in bursts of several steps.
-    bench = Bench(calibration=Calibration({"step_pl": 5_614}), microsteps=256, encoder=False)
+    bench = Bench(calibration=default_calibration(step_pl=5_614), microsteps=256, encoder=False)
     bench.order("single_bolus", 200_000, 540)
     bench.run(1)
     bench.run_until(lambda: bench.rig.hal.stepper.busy(), 5, 0.01)

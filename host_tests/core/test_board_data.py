@@ -1,5 +1,6 @@
 """Board files: what is wrong with one is said before a pin is touched."""
 
+import re
 import types
 
 import pytest
@@ -53,7 +54,11 @@ def test_the_shipped_boards_are_sound_and_give_the_default_rig(board):
         (pico, {"MECHANICS": {"bore_um": 19.13}}, ["bore_um", "19.13", "whole number"]),
         (pico, {"MECHANICS": {"colour": 1}}, ["'colour'"]),
         (pico, {"SENSORS": {"step_pl": 1000}}, ["step_pl", "MECHANICS"]),
-        (pico, {"SENSORS": {"compliance_nl_per_kpa": -1}}, ["compliance_nl_per_kpa", "-1"]),
+        (
+            pico,
+            {"SENSORS": {"compliance_nl_per_kpa": -1}},
+            ["SENSORS compliance", "-1"],
+        ),
         (pico, {"SENSORS": {"smell": 1}}, ["smell"]),
         (pico, {"PORT": "avr"}, ["'avr'", "rp2", "esp32"]),
     ],
@@ -63,6 +68,15 @@ def test_a_clash_is_refused_with_its_reason(board, changes, words):
         Board(variant(board, **changes))
     for word in words:
         assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("table", ["MECHANICS", "DRIVER", "SENSORS"])
+def test_every_figure_that_a_board_file_forgets_is_named_with_its_range(table):
+    """None of them has a default, which would be another rig's figure."""
+    for name in getattr(pico, table):
+        with pytest.raises(LimitError) as refusal:
+            Board(variant(pico, **{table: {name: None}}))
+        assert re.fullmatch(rf"{table} lacks '{name}'; give \d+\.\.\d+", str(refusal.value))
 
 
 def test_a_missing_table_is_named():

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.parts.calendar import MINUTES_PER_DAY, Calendar
 from cisterna.parts.program import KIND_PROFILE, Program
 from cisterna.schedule import Schedule
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import MIDNIGHT_US, Bench, simple
 
 S = 1_000_000
@@ -159,7 +160,9 @@ def test_a_clock_set_at_rest_is_followed_at_once():
 
 
 def _schedule(calendar: Calendar, program: Program) -> Schedule:
-    memory: Any = SimpleNamespace(program=program, limits=Limits(), calibration=Calibration())
+    memory: Any = SimpleNamespace(
+        program=program, limits=Limits(), calibration=default_calibration()
+    )
     return Schedule(memory, calendar)
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisterna.base import modes
-from cisterna.base.settings import Calibration
 from cisterna.orders import Refused
 from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_MINIMUM, KIND_PROFILE, KIND_STOPPED, Program
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import ALL, Bench, simple
 
 S = 1_000_000
@@ -115,7 +115,7 @@ def _fine_bench() -> Bench:
         program=simple(1_000_000, 50, bolus_dose_ng=0),
         concentration_ug_per_ml=50,
         microsteps=256,
-        calibration=Calibration({"step_pl": 5_614}),
+        calibration=default_calibration(step_pl=5_614),
         encoder=False,  # it resolves 12 of these microsteps
     )
 

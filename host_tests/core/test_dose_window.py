@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.base.units import LimitError
 from cisterna.orders import Refused
 from cisterna.parts.dose_window import QUARTER_US, WINDOW_SIZE, DoseWindow
 from cisterna.parts.program import KIND_PROFILE, Program, continuous
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import MIDNIGHT_US, Bench
 
 HOUR_S = 3600
@@ -147,7 +148,7 @@ def test_no_sequence_of_orders_takes_24_h_past_the_net(orders):
 def test_the_net_stops_a_pump_whose_past_holds_too_much():
     bench = Bench(dose_ug_per_day=300)
     bench.run(HOUR_S)
-    limit_steps = Calibration().steps_in(500_000)
+    limit_steps = default_calibration().steps_in(500_000)
     bench.pump.window.add(bench.pump.now_us, limit_steps * 97 // 96 + 10)
     bench.run(HOUR_S)
     assert bench.present("OVER_DELIVERY")
@@ -171,7 +172,7 @@ def test_a_day_at_exactly_the_limit_is_delivered_in_full():
     )
 )
 def test_the_window_is_never_below_what_24_h_hold_nor_a_quarter_above(moves):
-    window = DoseWindow(Calibration())
+    window = DoseWindow(default_calibration())
     now_us, log = 0, []
     for wait_us, steps in moves:
         now_us += wait_us
@@ -184,10 +185,10 @@ def test_the_window_is_never_below_what_24_h_hold_nor_a_quarter_above(moves):
 
 @given(steps=st.lists(st.integers(0, 60_000), min_size=97, max_size=97))
 def test_a_window_survives_being_stored(steps):
-    window = DoseWindow(Calibration())
+    window = DoseWindow(default_calibration())
     for quarter, count in enumerate(steps):
         window.add(quarter * QUARTER_US, count)
-    again = DoseWindow(Calibration())
+    again = DoseWindow(default_calibration())
     data = window.pack()
     assert len(data) == WINDOW_SIZE
     again.restore(data)
@@ -197,7 +198,7 @@ def test_a_window_survives_being_stored(steps):
 
 
 def test_another_concentration_keeps_the_dose_of_the_window():
-    window = DoseWindow(Calibration())
+    window = DoseWindow(default_calibration())
     window.add(0, 100)
     window.rescale(2000, 500)
     assert window.steps(0) == 400

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.base.units import LimitError
 from cisterna.memory import Memory
 from cisterna.orders import Refused
@@ -12,6 +12,7 @@ from cisterna.parts.bolus import ALARM, REFUSALS
 from cisterna.parts.ledger import TOLERANCE_NL, Ledger
 from cisterna.parts.program import KIND_CONTINUOUS, KIND_PROFILE, Program
 from cisterna.refill import ContentWatch
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore
 from host_tests.kit.bench import ALL, Bench, simple
 
@@ -116,7 +117,7 @@ def test_empty_counts_what_a_power_loss_left_open_as_gone():
 
 
 def _content(program: Program, limits: Limits, fill_nl: int) -> ContentWatch:
-    memory = Memory(DictStore(), Calibration())
+    memory = Memory(DictStore(), default_calibration())
     memory.program, memory.limits = program, limits
     memory.state.ledger.refill(fill_nl, program.concentration_ug_per_ml)
     return ContentWatch(memory, memory.state.ledger, None)
@@ -251,7 +252,7 @@ def test_a_refill_to_capacity_is_taken():
 
 
 def _off(fill_nl: int, steps: int, residual_nl: int) -> bool:
-    ledger = Ledger(Calibration())
+    ledger = Ledger(default_calibration())
     ledger.refill(fill_nl, 2000)
     ledger.count(steps)
     return ledger.discrepancy(residual_nl)

@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cisterna.base.settings import Calibration
 from cisterna.base.units import LimitError
 from cisterna.orders import Refused
 from cisterna.parts.ledger import MAX_ALLOWANCE_STEPS, MIN_ALLOWANCE_STEPS, Ledger
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import ALL, Bench, simple
 
 STEP_PL = 89_819
@@ -98,7 +98,7 @@ OPERATIONS = (_flow,) * 900 + (_draw_back,) * 20 + (_stop,) * 60 + (_refill,) * 
 @pytest.mark.req("R01")
 def test_the_account_closes_to_a_quantum_over_a_million_operations():
     draw = random.Random("ledger")
-    ledger, model = Ledger(Calibration()), Model()
+    ledger, model = Ledger(default_calibration()), Model()
     for _ in range(1_000_000):
         draw.choice(OPERATIONS)(ledger, model, draw)
         model.check(ledger)
@@ -109,7 +109,7 @@ def test_the_account_closes_to_a_quantum_over_a_million_operations():
 @pytest.mark.parametrize("step_pl", [STEP_PL, 10_000])
 @pytest.mark.parametrize("steps", [1, 16])
 def test_an_allowance_is_two_minutes_of_flow_within_16_and_512_steps(rate, step_pl, steps):
-    ledger = Ledger(Calibration({"step_pl": step_pl}))
+    ledger = Ledger(default_calibration(step_pl=step_pl))
     ledger.refill(18_000_000, 2000)
     ledger.count(1000)
     ledger.charge(steps, rate)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisterna.base import faults
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.parts.occlusion import ABSOLUTE, MOTION, TREND, OcclusionWatch
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import ALL, Bench
 
 STEP_NL = 89.819
@@ -204,7 +205,7 @@ def test_three_looks_at_one_instant_are_one_look():
     st.integers(-3_000, 10_000),
 )
 def test_a_line_whose_pressure_swings_by_less_than_the_rise_never_trips(swing, base_pa):
-    watch = OcclusionWatch(Limits(), Calibration())
+    watch = OcclusionWatch(Limits(), default_calibration())
     for steps, pa in swing:
         assert watch.look(base_pa + pa, steps, False) == 0
 
@@ -216,7 +217,7 @@ def test_a_line_whose_pressure_swings_by_less_than_the_rise_never_trips(swing, b
     st.sampled_from((100, 1_000, 10_000)),
 )
 def test_a_blocked_line_trips_once_4_thirds_of_the_rise_are_pushed_in(bursts, base_pa, nl_per_kpa):
-    watch = OcclusionWatch(Limits(), Calibration({"compliance_nl_per_kpa": nl_per_kpa}))
+    watch = OcclusionWatch(Limits(), default_calibration(compliance_nl_per_kpa=nl_per_kpa))
     watch.look(base_pa, 0, False)
     pushed_nl, tripped = 0.0, 0
     beyond = 0
@@ -261,7 +262,7 @@ def test_a_rotor_that_pressure_holds_is_an_occlusion_only_above_half_the_thresho
 
 @pytest.mark.parametrize(("pa", "witness"), [(34_499, 0), (34_500, MOTION), (69_000, ABSOLUTE)])
 def test_missing_motion_counts_from_half_the_threshold_on(pa, witness):
-    watch = OcclusionWatch(Limits({"rise_pa": 40_000}), Calibration())
+    watch = OcclusionWatch(Limits({"rise_pa": 40_000}), default_calibration())
     assert watch.look(pa, 0, True) == witness
     assert watch.look(pa, 0, False) == (witness if witness == ABSOLUTE else 0)
 
@@ -302,7 +303,7 @@ def test_a_wrong_compliance_draws_a_burst_too_much_at_most(true, believed):
         400,
         concentration_ug_per_ml=100,
         compliance_ul_per_kpa=true,
-        calibration=Calibration({"compliance_nl_per_kpa": round(true * believed * 1000)}),
+        calibration=default_calibration(compliance_nl_per_kpa=round(true * believed * 1000)),
     )
     bench.plant.occlude(1.0)
     found = bench.probe("OCCLUSION_FOUND", lambda: bench.plant.line_nl)
@@ -337,7 +338,7 @@ def test_a_stall_while_drawing_back_or_a_stop_leaves_no_reverse_step_for_later()
     st.lists(st.tuples(st.integers(1, 20_000), st.booleans()), min_size=1, max_size=60),
 )
 def test_released_means_every_look_of_15_s_was_below_half_the_threshold(limit_pa, looks_):
-    watch = OcclusionWatch(Limits({"occlusion_pa": limit_pa}), Calibration())
+    watch = OcclusionWatch(Limits({"occlusion_pa": limit_pa}), default_calibration())
     watch.trip(0)
     now_ms, since_ms = 0, None
     for span_ms, low in looks_:

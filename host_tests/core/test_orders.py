@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from cisterna.base import faults
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.base.units import LimitError
 from cisterna.orders import Refused
 from cisterna.parts.program import continuous
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import ALL, Bench, simple
 
-CAPACITY_NL = Calibration().capacity_nl
+CAPACITY_NL = default_calibration().capacity_nl
 EMPTY_NL = Limits().empty_nl
 LATEST_WALL_US = 36_525 * 86_400_000_000
 NAN = float("nan")

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cisterna.base import modes
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.events import BOOT_CAUSES
 from cisterna_sim.hal import SimStepper
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore, PowerCut
 from host_tests.kit.bench import Bench, simple
 from host_tests.kit.busy_day import POWER_LOST, STRENGTH, TEARS, Believed, Day, believed
 
-STEP_NL = Calibration().step_pl / 1000
+STEP_NL = default_calibration().step_pl / 1000
 # The longest allowance, in steps: 46 uL on the default rig.
 ALLOWANCE_STEPS = 512
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.base.units import LimitError
 from cisterna.parts import guard
 from cisterna.parts.calendar import ALL_DAYS, Calendar
@@ -21,6 +21,7 @@ from cisterna.parts.program import (
     continuous,
 )
 from cisterna.schedule import Schedule
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import Bench, simple
 
 HOUR = 3_600_000_000
@@ -218,7 +219,9 @@ def _deliver(
     program: Program, days: int, settings_: list[tuple[int, int]], boots: set[int]
 ) -> list[Piece]:
     """What a pump delivers whose clock is set, or which boots, at some hours; wall in us."""
-    memory: Any = SimpleNamespace(program=program, limits=LIMITS, calibration=Calibration())
+    memory: Any = SimpleNamespace(
+        program=program, limits=LIMITS, calibration=default_calibration()
+    )
     calendar = Calendar()
     schedule = Schedule(memory, calendar)
     acts = [(hour * HOUR, wall) for hour, wall in settings_] + [(h * HOUR, -1) for h in boots]

@@ -9,11 +9,12 @@ import pytest
 
 from cisterna.base import faults, settings
 from cisterna.base.sealed import Sealed
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.memory import Memory
 from cisterna.parts import program
 from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_PROFILE, Program
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore
 from host_tests.kit.bench import ALL, Bench, simple
 
@@ -26,7 +27,7 @@ PROFILE = Program(
 SEALED: dict[str, Callable[[], Sealed]] = {
     "program": lambda: Program.unpack(PROFILE.pack()),
     "limits": Limits,
-    "calibration": Calibration,
+    "calibration": default_calibration,
 }
 FAULTS = {
     "program": "PROGRAM_CORRUPT",
@@ -110,7 +111,7 @@ def _running() -> Bench:
     ("kind", "name"),
     [("program", name) for name in vars(PROFILE)]
     + [("limits", name) for name in vars(Limits())]
-    + [("calibration", name) for name in vars(Calibration())],
+    + [("calibration", name) for name in vars(default_calibration())],
 )
 def test_a_flip_in_a_running_pump_stops_it_and_says_which(kind, name):
     bench = _running()
@@ -200,7 +201,7 @@ def test_every_flipped_bit_of_the_stored_record_is_found(kind):
             # One slot: the other holds the very same. It is said, and mended.
             store = DictStore()
             store.records = {**records, slot: _flipped(records[slot], bit)}
-            memory = Memory(store, Calibration())
+            memory = Memory(store, default_calibration())
             assert memory.found == [faults.MEMORY_DEGRADED]
             assert getattr(memory, kind).pack() == whole
             assert _memory(store.records).found == []
@@ -211,7 +212,7 @@ def test_every_flipped_bit_of_the_stored_record_is_found(kind):
 def _memory(records: dict[str, bytes]) -> Memory:
     store = DictStore()
     store.records = dict(records)
-    return Memory(store, Calibration())
+    return Memory(store, default_calibration())
 
 
 @pytest.mark.req("I01")

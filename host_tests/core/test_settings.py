@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cisterna.base.settings import CALIBRATION_FIELDS, LIMIT_FIELDS, Calibration, Limits, Settings
 from cisterna.base.units import LimitError
 from cisterna.parts.ledger import TOLERANCE_NL
+from cisterna_sim.rig_board import default_calibration
 
 KINDS = (Limits, Calibration)
 FIELDS = [(Limits, *row) for row in LIMIT_FIELDS] + [
@@ -17,17 +18,23 @@ FIELDS = [(Limits, *row) for row in LIMIT_FIELDS] + [
 WRONG = (None, "1000", b"1", True, 1000.0, float("nan"), float("inf"), 1.5, [1000])
 
 
+def _made(kind: type[Settings], values: dict) -> Settings:
+    """Of that kind, with the default rig's figures where the firmware has no defaults."""
+    return default_calibration(**values) if kind is Calibration else kind(values)
+
+
 def _message(kind: type[Settings], values: dict) -> str:
     with pytest.raises(LimitError) as caught:
-        kind(values)
+        _made(kind, values)
     return str(caught.value)
 
 
+@pytest.mark.req("D03")
 @pytest.mark.parametrize(
     ("kind", "name", "low", "high", "default", "unit"), FIELDS, ids=[f[1] for f in FIELDS]
 )
 def test_each_setting_is_held_to_its_range_and_says_so(kind, name, low, high, default, unit):
-    assert getattr(kind(), name) == default
+    assert default is None or getattr(kind(), name) == default
     for value in (low - 1, high + 1, -high, *WRONG):
         message = _message(kind, {name: value})
         assert name in message
@@ -36,7 +43,16 @@ def test_each_setting_is_held_to_its_range_and_says_so(kind, name, low, high, de
         fitting = {"low_nl": 20_000_000} if name == "empty_nl" else {}
         if name == "low_nl" and value == low:
             fitting = {"empty_nl": low - 1}
-        assert getattr(kind({**fitting, name: value}), name) == value
+        assert getattr(_made(kind, {**fitting, name: value}), name) == value
+
+
+@pytest.mark.parametrize("row", CALIBRATION_FIELDS, ids=[row[0] for row in CALIBRATION_FIELDS])
+def test_a_figure_of_the_calibration_has_no_default(row):
+    name, low, high, _, unit = row
+    figures = {field[0]: field[1] for field in CALIBRATION_FIELDS if field[0] != name}
+    with pytest.raises(LimitError) as refusal:
+        Calibration(figures)
+    assert str(refusal.value) == f"{name} is not given; give {low}..{high} {unit}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,10 +8,10 @@ import pytest
 from pioemu import State, emulate  # type: ignore[import-untyped]
 
 from cisterna import occlusion_response
-from cisterna.base.settings import Calibration
 from cisterna.parts.program import continuous
 from cisterna_sim.pio.board import PioBoard
 from cisterna_sim.pio.stepper import PioRig, SimPioStepper
+from cisterna_sim.rig_board import default_calibration
 from host_tests.kit import bench as bench_module
 from host_tests.kit.bench import Bench
 
@@ -222,7 +222,7 @@ def test_independent_emulator_cuts_in_the_same_cycle(gap: int) -> None:
 
 def test_the_pause_is_shorter_than_a_step_at_the_highest_rate() -> None:
     pause_us = PioBoard().cutoff.pause_us
-    assert pause_us(Calibration().step_pl) == PAUSE_US
+    assert pause_us(default_calibration().step_pl) == PAUSE_US
     for step_pl in (300, 5_614, 40_000, 55_000, 89_819, 500_000):
         period_us = step_pl * 86_400 * 1_000_000 // (24_000_000 * 1_000)
         assert pause_us(step_pl) <= period_us * 3 // 4 + 1
@@ -277,7 +277,7 @@ def test_the_highest_rate_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_highest_rate_of_a_fine_step_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step each 20 ms, in bursts that follow each other without a seam. The encoder's counts are
     12 such steps, too coarse for the pump to judge them by."""
-    calibration = Calibration({"step_pl": 89_819 // 16})
+    calibration = default_calibration(step_pl=89_819 // 16)
     bench = delivering(
         monkeypatch, FineRig, calibration=calibration, microsteps=256, encoder=False
     )

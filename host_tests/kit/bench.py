@@ -10,6 +10,7 @@ from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_CONTINUOUS, Program
 from cisterna_sim.plant import PlantConfig
 from cisterna_sim.rig import Rig
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore
 
 ALL = (1 << len(faults.FAULTS)) - 1
@@ -53,7 +54,7 @@ class Bench:
         )
         if calibration is None:
             compliance_nl = round(config.compliance_ul_per_kpa * 1000)
-            calibration = Calibration({"compliance_nl_per_kpa": compliance_nl})
+            calibration = default_calibration(compliance_nl_per_kpa=compliance_nl)
         self.rig = Rig(
             config,
             calibration,

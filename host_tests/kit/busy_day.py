@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.memory import Memory
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore, PowerCut
 from host_tests.kit.bench import ALL, MIDNIGHT_US, Bench, simple
 
@@ -65,7 +66,7 @@ def believed(store: DictStore) -> Believed:
     """Read the records as a boot does, and leave them as they are."""
     aside = DictStore()
     aside.records = dict(store.records)
-    memory = Memory(aside, Calibration())
+    memory = Memory(aside, default_calibration())
     state, ledger = memory.state, memory.state.ledger
     net = ledger.forward - ledger.reversed
     return Believed(

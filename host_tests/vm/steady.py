@@ -11,11 +11,12 @@ import gc
 import sys
 
 from cisterna.base import modes
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.controller import Controller
 from cisterna.orders import Orders
 from cisterna.parts.program import continuous
 from cisterna.parts.sampler import PERIOD_US
+from cisterna_sim.rig_board import default_calibration
 from hal.files import FilesStore
 from host_tests.vm.facts import mem_alloc, tell
 from host_tests.vm.flash import mounted
@@ -155,7 +156,7 @@ class Run:
 
 
 def main(dose_ug, kind="dict"):
-    calibration = Calibration()
+    calibration = default_calibration()
     if kind == "files":
         mounted("/lfs", 64)
     store = FilesStore("/lfs/state") if kind == "files" else DictStore()

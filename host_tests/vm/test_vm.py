@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from cisterna.base.settings import Calibration, Limits
+from cisterna.base.settings import Limits
 from cisterna.orders import Refused
 from cisterna.parts.program import continuous
 from cisterna_sim import scenario, tape, vm
 from cisterna_sim.plant import PlantConfig
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore, PowerCut
 
 SCENARIOS = ("day", "slow-occlusion", "power-lost-in-bolus")
@@ -88,7 +89,7 @@ def test_a_cut_in_a_write_is_lived_through_alike(staged, tmp_path, cut_at):
     store.cut_at = cut_at
 
     def boot() -> tape.TapedRig:
-        return tape.TapedRig(PlantConfig(), Calibration(), store=store, tape=recording)
+        return tape.TapedRig(PlantConfig(), default_calibration(), store=store, tape=recording)
 
     rig = None
     try:
@@ -131,7 +132,7 @@ def test_an_hour_of_steady_dosing_leaves_the_heap_as_it_was(staged, dose_ug, kin
     assert told["alarms"] == 0
     assert told["looks"] == 14_400
     assert told["saves"] > 2
-    step_pl, strength = Calibration().step_pl, 2000
+    step_pl, strength = default_calibration().step_pl, 2000
     assert told["steps"] == pytest.approx(dose_ug / strength * 1e9 / 24 / step_pl, abs=1)
 
 

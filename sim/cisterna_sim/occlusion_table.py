@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from cisterna import events
 from cisterna.base import faults, modes
-from cisterna.base.settings import Calibration
 from cisterna.parts import occlusion
 from cisterna.parts.program import continuous
 from cisterna_sim.plant import PlantConfig
 from cisterna_sim.rig import Rig
+from cisterna_sim.rig_board import default_calibration
 
 RATES_ML_PER_DAY = (0.048, 0.2, 1.0, 10.0)
 COMPLIANCES_UL_PER_KPA = (0.1, 1.0, 10.0)
@@ -53,7 +53,7 @@ def find(rate_ml_per_day: float, compliance_ul_per_kpa: float, seed: int) -> Fou
         concentration_ug_per_ml=_CONCENTRATION_UG_PER_ML,
         seed=seed,
     )
-    calibration = Calibration({"compliance_nl_per_kpa": round(compliance_ul_per_kpa * 1000)})
+    calibration = default_calibration(compliance_nl_per_kpa=round(compliance_ul_per_kpa * 1000))
     rig = Rig(config, calibration, on_event=hear)
     rig.run_for(3)
     orders = rig.orders

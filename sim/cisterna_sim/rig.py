@@ -19,6 +19,7 @@ from cisterna_sim.clock import BoardClock
 from cisterna_sim.hal import NEVER, SimButton, SimHal, SimStepper
 from cisterna_sim.plant import Plant, PlantConfig
 from cisterna_sim.plant.sensors import AnalogSensor
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore, PowerCut
 
 # Looks at full rate before and after a cue: longer than any sensor fault takes to be called one.
@@ -57,7 +58,7 @@ class Rig:
     ) -> None:
         self.config = config
         self.plant = Plant(config, t0_us)
-        self.calibration = calibration if calibration is not None else Calibration()
+        self.calibration = calibration if calibration is not None else default_calibration()
         self.store = store if store is not None else DictStore()
         self.store.on_event = self._hear
         self.button = SimButton(self.plant)

@@ -7,7 +7,6 @@ from typing import Any
 
 from cisterna import events
 from cisterna.base import faults, modes
-from cisterna.base.settings import Calibration
 from cisterna.base.units import US_PER_DAY, US_PER_S, LimitError, dose_from_volume
 from cisterna.events import describe
 from cisterna.orders import Refused
@@ -15,6 +14,7 @@ from cisterna.parts.calendar import MINUTES_PER_DAY
 from cisterna_sim.plant import Patient, PlantConfig
 from cisterna_sim.record import Recorder
 from cisterna_sim.rig import RESET_MV, Rig
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.scenario import Scenario
 from cisterna_sim.scenario.events import Event, When
 
@@ -56,12 +56,8 @@ class Stage:
         config = plant_config(scenario)
         self.rig = rig_type(
             config,
-            Calibration(
-                {
-                    "compliance_nl_per_kpa": round(
-                        (compliance or config.compliance_ul_per_kpa) * 1e3
-                    )
-                }
+            default_calibration(
+                compliance_nl_per_kpa=round((compliance or config.compliance_ul_per_kpa) * 1e3)
             ),
             t0_us=_SETUP_US,
             encoder=scenario.rig.encoder,

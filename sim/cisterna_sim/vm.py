@@ -16,8 +16,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "host_tests" / "vm"
 _MODULE = "micropython_unix"
-# What a script may import of the firmware; the other HAL files need a board.
-_SOURCES = ("cisterna/**/*.py", "hal/__init__.py", "hal/files.py")
+# What a script may import of the firmware; the chips' folders need a board.
+_SOURCES = ("cisterna/**/*.py", "hal/*.py")
 # Of a Pico's 264 kB about 170 kB are left to the pump's heap (choice); the objects of a 64-bit
 # machine are twice a board's size.
 BOARD_HEAP_KB = 170
@@ -68,7 +68,7 @@ def run(
     heap = ["-X", f"heapsize={heap_kb}K"] if heap_kb is not None else []
     done = subprocess.run(
         [sys.executable, "-m", _MODULE, *heap, str(SCRIPTS / script), *map(str, arguments)],
-        env={**os.environ, "MICROPYPATH": f"{staged}:{ROOT}:{ROOT / 'sim'}"},
+        env={**os.environ, "MICROPYPATH": f"{staged}:{ROOT}:{ROOT / 'sim'}:{ROOT / 'boards'}"},
         capture_output=True,
         text=True,
         timeout=timeout_s,

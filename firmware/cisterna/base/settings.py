@@ -1,11 +1,15 @@
-"""Limits and calibration: tables of fields, each with its range, default and unit."""
+"""Limits and calibration: tables of fields, each with its range, default and unit.
+
+A limit has a default. A figure of the calibration has none, since it is a fact of one rig: the
+board file gives it, or is refused.
+"""
 
 import struct
 
 from .sealed import Sealed
 from .units import LimitError, check_int
 
-# name, lowest, highest, default, unit
+# name, lowest, highest, default (None: it must be given), unit
 LIMIT_FIELDS = (
     # Delivery range of an implantable pump, 0.048..24 mL/day (recall).
     ("min_rate_nl_per_day", 48_000, 24_000_000, 48_000, "nL/day"),
@@ -28,33 +32,35 @@ LIMIT_FIELDS = (
 )
 
 CALIBRATION_FIELDS = (
-    ("step_pl", 1_000, 1_000_000, 89_819, "pL"),
-    ("capacity_nl", 1_000_000, 50_000_000, 20_000_000, "nL"),
-    # Millilitres that the line stores per kPa, in nL: 1 uL/kPa on the default rig.
-    ("compliance_nl_per_kpa", 50, 20_000, 1_000, "nL/kPa"),
-    ("pressure_zero_raw", 0, 60_000, 13_107, "raw"),
-    ("pressure_pa_per_256", 100, 10_000, 855, "Pa"),
-    ("level_zero_raw", 0, 60_000, 3_277, "raw"),
-    ("level_nl_per_16", 100, 100_000, 6_104, "nL"),
-    ("supply_raw_per_mv", 1, 20, 10, "raw/mV"),
+    ("step_pl", 1_000, 1_000_000, None, "pL"),
+    ("capacity_nl", 1_000_000, 50_000_000, None, "nL"),
+    # What the line stores per kPa.
+    ("compliance_nl_per_kpa", 50, 20_000, None, "nL/kPa"),
+    ("pressure_zero_raw", 0, 60_000, None, "raw"),
+    ("pressure_pa_per_256", 100, 10_000, None, "Pa"),
+    ("level_zero_raw", 0, 60_000, None, "raw"),
+    ("level_nl_per_16", 100, 100_000, None, "nL"),
+    ("supply_raw_per_mv", 1, 20, None, "raw/mV"),
 )
 
 
 class Settings(Sealed):
     """Named integers, checked when made and sealed from then on."""
 
-    FIELDS: "tuple[tuple[str, int, int, int, str], ...]" = ()
+    FIELDS: "tuple[tuple[str, int, int, int | None, str], ...]" = ()
 
     def __init__(self, values: "dict[str, int] | None" = None) -> None:
-        """Take ``values`` over the defaults; LimitError names an unknown or ill-sized one."""
+        """Take ``values`` over the defaults; LimitError names one that is wrong or lacking."""
         given = dict(values) if values else {}
         for name, low, high, default, unit in self.FIELDS:
-            setattr(self, name, check_int(name, given.pop(name, default), low, high, unit))
+            value = given.pop(name, default)
+            if value is None:
+                raise LimitError(f"{name} is not given; give {low}..{high} {unit}")
+            setattr(self, name, check_int(name, value, low, high, unit))
         if given:
             raise LimitError(
-                "unknown: {}; known: {}".format(
-                    ", ".join(sorted(given)), ", ".join(field[0] for field in self.FIELDS)
-                )
+                f"unknown: {', '.join(sorted(given))}; "
+                f"known: {', '.join(field[0] for field in self.FIELDS)}"
             )
         self.check()
         self.seal()
@@ -72,7 +78,7 @@ class Settings(Sealed):
     def unpack(cls, data: bytes) -> "Settings":
         """The settings that ``pack`` made; LimitError if they are not such."""
         if len(data) != 4 * len(cls.FIELDS):
-            raise LimitError("{} bytes are no {}".format(len(data), cls.__name__))
+            raise LimitError(f"{len(data)} bytes are no {cls.__name__}")
         values = struct.unpack("<%dI" % len(cls.FIELDS), data)
         return cls({cls.FIELDS[i][0]: values[i] for i in range(len(values))})
 
@@ -96,15 +102,13 @@ class Limits(Settings):
     def check(self) -> None:
         if self.low_nl <= self.empty_nl:
             raise LimitError(
-                "low_nl = {} nL is not above empty_nl = {} nL; raise low_nl".format(
-                    self.low_nl, self.empty_nl
-                )
+                f"low_nl = {self.low_nl} nL is not above empty_nl = {self.empty_nl} nL; "
+                "raise low_nl"
             )
         if self.min_rate_nl_per_day > self.max_rate_nl_per_day:
             raise LimitError(
-                "min_rate_nl_per_day = {} is above max_rate_nl_per_day = {}".format(
-                    self.min_rate_nl_per_day, self.max_rate_nl_per_day
-                )
+                f"min_rate_nl_per_day = {self.min_rate_nl_per_day} is above "
+                f"max_rate_nl_per_day = {self.max_rate_nl_per_day}"
             )
 
 

@@ -1,15 +1,17 @@
 """Checks a board's data and derives the calibration from it: on the board, and on the host.
 
-A board file (``boards/<name>.py``) is plain data: NAME, PORT, PINS, MECHANICS, DRIVER, SENSORS.
-A clash is refused with its reason before a pin is touched.
+A board file (``boards/cisterna_boards/<name>.py``) is plain data: NAME, PORT, PINS, MECHANICS,
+DRIVER, SENSORS. Each table must be whole, since nothing here has a default: what a file forgets
+would be another rig's figure. A clash is refused with its reason before a pin is touched.
 """
 
 from ..base.compat import TYPE_CHECKING
-from ..base.settings import Calibration, Limits
+from ..base.settings import CALIBRATION_FIELDS, Calibration, Limits
 from ..base.units import LimitError, check_int, step_volume_pl
 from .dosing import CATCH_UP_INTERVAL_US
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 # Pins that each chip's module brings out, those that can only be inputs, and those of an ADC that
@@ -33,6 +35,7 @@ INPUTS = ("count", "button", "service")
 ANALOG = ("pressure", "level", "supply")
 I2C = ("sda", "scl")
 REQUIRED = OUTPUTS + INPUTS + ("pressure", "supply")
+_STEP = "step_pl"
 
 MECHANICS = (
     ("bore_um", 1_000, 100_000),
@@ -57,9 +60,7 @@ class Board:
         self.name = _get(data, "NAME")
         self.port = _get(data, "PORT")
         if self.port not in CHIPS:
-            raise LimitError(
-                "PORT = {!r} is not a known port; give rp2 or esp32".format(self.port)
-            )
+            raise LimitError(f"PORT = {self.port!r} is not a known port; give rp2 or esp32")
         self.pins: "dict[str, int]" = dict(_get(data, "PINS"))
         mechanics = _table("MECHANICS", _get(data, "MECHANICS"), MECHANICS)
         self.driver = _table("DRIVER", _get(data, "DRIVER"), DRIVER)
@@ -67,10 +68,12 @@ class Board:
         self.has_level = "level" in self.pins
         self.has_encoder = "sda" in self.pins
         self.steps_per_turn = mechanics["steps_per_turn"] * mechanics["microsteps"]
-        sensors = dict(_get(data, "SENSORS"))
-        if "step_pl" in sensors:
+        given = _get(data, "SENSORS")
+        if _STEP in given:
             raise LimitError("SENSORS has step_pl; it follows from MECHANICS, leave it out")
-        sensors["step_pl"] = step_volume_pl(
+        fields = [field for field in CALIBRATION_FIELDS if field[0] != _STEP]
+        sensors = _table("SENSORS", given, fields)
+        sensors[_STEP] = step_volume_pl(
             mechanics["bore_um"],
             mechanics["lead_um"],
             mechanics["steps_per_turn"],
@@ -84,10 +87,10 @@ class Board:
         known = OUTPUTS + INPUTS + ANALOG + I2C
         for name in sorted(pins):
             if name not in known:
-                raise LimitError("PINS has {!r}; known: {}".format(name, ", ".join(sorted(known))))
+                raise LimitError(f"PINS has {name!r}; known: {', '.join(sorted(known))}")
         for name in REQUIRED:
             if name not in pins:
-                raise LimitError("PINS lacks {!r}; give its pin number".format(name))
+                raise LimitError(f"PINS lacks {name!r}; give its pin number")
         if ("sda" in pins) != ("scl" in pins):
             raise LimitError("PINS has one of sda and scl; an encoder needs both")
         used: "dict[int, str]" = {}
@@ -95,36 +98,30 @@ class Board:
             pin = pins[name]
             if type(pin) is not int or pin not in chip["pins"]:
                 raise LimitError(
-                    "PINS {!r} = {!r} is no free pin of {}; choose from {}".format(
-                        name, pin, self.port, _list(chip["pins"])
-                    )
+                    f"PINS {name!r} = {pin!r} is no free pin of {self.port}; "
+                    f"choose from {_list(chip['pins'])}"
                 )
             if pin in used:
                 raise LimitError(
-                    "pin {} is used for {!r} and {!r}; give each its own".format(
-                        pin, used[pin], name
-                    )
+                    f"pin {pin} is used for {used[pin]!r} and {name!r}; give each its own"
                 )
             used[pin] = name
             if name in OUTPUTS + I2C and pin in chip["inputs"]:
                 raise LimitError(
-                    "PINS {!r} = {} can only be an input on {}; choose another".format(
-                        name, pin, self.port
-                    )
+                    f"PINS {name!r} = {pin} can only be an input on {self.port}; choose another"
                 )
             if name in ANALOG and pin not in chip["adc"]:
                 raise LimitError(
-                    "PINS {!r} = {} has no ADC on {}; choose from {}".format(
-                        name, pin, self.port, _list(chip["adc"])
-                    )
+                    f"PINS {name!r} = {pin} has no ADC on {self.port}; "
+                    f"choose from {_list(chip['adc'])}"
                 )
         # An RP2040's pins are wired to one I2C each: 0/1, 4/5, .. are I2C0, 2/3, 6/7, .. I2C1.
         if self.port == "rp2" and "sda" in pins:
             sda, scl = pins["sda"], pins["scl"]
             if sda & 1 or scl != sda + 1:
                 raise LimitError(
-                    "PINS 'sda' = {}, 'scl' = {} are no I2C pair; give an even pin and the "
-                    "next".format(sda, scl)
+                    f"PINS 'sda' = {sda}, 'scl' = {scl} are no I2C pair; give an even pin and "
+                    "the next"
                 )
 
     def _check_speed(self) -> None:
@@ -132,16 +129,16 @@ class Board:
         fastest, most = self.driver["fastest_steps_per_s"], self.driver["max_steps_per_s"]
         if fastest > most:
             raise LimitError(
-                "DRIVER fastest_steps_per_s = {} is above the driver's max_steps_per_s = {}; "
-                "lower it".format(fastest, most)
+                f"DRIVER fastest_steps_per_s = {fastest} is above the driver's "
+                f"max_steps_per_s = {most}; lower it"
             )
         need = 1_000_000 // CATCH_UP_INTERVAL_US
         top_rate = Limits().max_rate_nl_per_day
         need = max(need, -(-top_rate * 1000 // (self.calibration.step_pl * 86_400)))
         if fastest < need:
             raise LimitError(
-                "DRIVER fastest_steps_per_s = {} is below the {} steps/s that dosing needs; raise "
-                "it, or use a coarser step".format(fastest, need)
+                f"DRIVER fastest_steps_per_s = {fastest} is below the {need} steps/s that dosing "
+                "needs; raise it, or use a coarser step"
             )
 
     @property
@@ -153,22 +150,24 @@ class Board:
 def _get(data: object, name: str) -> "Any":
     value = getattr(data, name, None)
     if value is None:
-        raise LimitError("the board file lacks {}".format(name))
+        raise LimitError(f"the board file lacks {name}")
     return value
 
 
 def _table(
-    table: str, given: "dict[str, int]", fields: "tuple[tuple[str, int, int], ...]"
+    table: str, given: "dict[str, int]", fields: "Iterable[tuple[Any, ...]]"
 ) -> "dict[str, int]":
+    """A table's figures; each of ``fields`` begins with name, lowest, highest."""
     known = [row[0] for row in fields]
     for name in sorted(given):
         if name not in known:
-            raise LimitError("{} has {!r}; known: {}".format(table, name, ", ".join(known)))
+            raise LimitError(f"{table} has {name!r}; known: {', '.join(known)}")
     checked = {}
-    for name, low, high in fields:
+    for row in fields:
+        name, low, high = row[:3]
         if name not in given:
-            raise LimitError("{} lacks {!r}; give {}..{}".format(table, name, low, high))
-        checked[name] = check_int("{} {}".format(table, name), given[name], low, high)
+            raise LimitError(f"{table} lacks {name!r}; give {low}..{high}")
+        checked[name] = check_int(f"{table} {name}", given[name], low, high)
     return checked
 
 

@@ -1,11 +1,11 @@
 """The board's own stepper and hardware cut on the plant: their Python and their PIO words, run by
 the interpreter."""
 
-from cisterna.base.settings import Calibration
 from cisterna_sim.hal import NEVER, SimStepper
 from cisterna_sim.pio.board import PioBoard
 from cisterna_sim.plant import Plant
 from cisterna_sim.rig import Rig
+from cisterna_sim.rig_board import default_calibration
 
 _CYCLES_PER_US = 125
 _SM, _CUT_SM = 0, 5
@@ -20,7 +20,7 @@ class SimPioStepper(SimStepper):
     edge that falls into a call is early by less than that call takes.
     """
 
-    step_pl = Calibration().step_pl
+    step_pl = default_calibration().step_pl
 
     def __init__(self, plant: Plant) -> None:
         super().__init__(plant)

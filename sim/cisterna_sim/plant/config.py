@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, fields
 
+from cisterna_boards.pico import MECHANICS, SENSORS
+
 _UNBOUNDED = (-math.inf, math.inf)
 
 # Least and greatest value of each number; outside, the equations lose their meaning.
@@ -39,17 +41,18 @@ _RANGES = {
 class PlantConfig:
     """True properties of a rig; ValueError names a value that is not finite or out of range.
 
-    Figures: (design) is the default rig of the design; (recall) is general knowledge without a
-    source at hand; (choice) is the project's own.
+    What the default rig is built of is taken from its board file, so pump and plant agree unless a
+    run makes them differ. Other figures: (recall) is general knowledge without a source at hand;
+    (choice) is the project's own.
     """
 
-    # Mechanism: 19.13 mm bore, 1 mm lead, 200 steps of 16 microsteps (design): 89.8 nL each.
-    bore_um: int = 19_130
+    # Mechanism.
+    bore_um: int = MECHANICS["bore_um"]
     """Nominal bore; the true one is ``bore_um * (1 + bore_error_ppm / 1e6)``."""
     bore_error_ppm: float = 0.0
-    lead_um: int = 1_000
-    steps_per_turn: int = 200
-    microsteps: int = 16
+    lead_um: int = MECHANICS["lead_um"]
+    steps_per_turn: int = MECHANICS["steps_per_turn"]
+    microsteps: int = MECHANICS["microsteps"]
     pitch_error_um: float = 1.0
     """Amplitude of the lead error, one period a turn (choice)."""
     backlash_steps: int = 8
@@ -58,14 +61,14 @@ class PlantConfig:
     """The plunger seal sticks and moves in slips of this volume: 0.42 um of travel (choice)."""
 
     # Content.
-    capacity_ml: float = 20.0
+    capacity_ml: float = SENSORS["capacity_nl"] / 1e6
     fill_ml: float = 18.0
     concentration_ug_per_ml: float = 2_000.0
     catheter_ug_per_ml: float | None = None
     """What the catheter holds at the start; None: the same as the reservoir."""
 
     # Line and catheter.
-    compliance_ul_per_kpa: float = 1.0
+    compliance_ul_per_kpa: float = SENSORS["compliance_nl_per_kpa"] / 1e3
     catheter_id_mm: float = 0.53
     """Inner diameter; 0.53 mm gives the 0.0022 mL/cm below (derived)."""
     catheter_length_cm: float = 90.0

@@ -8,6 +8,8 @@ import functools
 import math
 import random
 
+from cisterna_boards.pico import SENSORS
+
 from .config import PlantConfig
 
 SAMPLE_US = 250_000
@@ -161,10 +163,10 @@ class Encoder:
 
 
 def pressure_sensor(config: PlantConfig, start_us: int) -> AnalogSensor:
-    """Line pressure in Pa: 256 raw are 855 Pa, 0 Pa is 13107."""
+    """Line pressure in Pa, as the default rig's board file has it."""
     return AnalogSensor(
-        raw_per_unit=256 / 855,
-        zero_raw=13_107,
+        raw_per_unit=256 / SENSORS["pressure_pa_per_256"],
+        zero_raw=SENSORS["pressure_zero_raw"],
         sigma=config.pressure_sigma_pa,
         offset=config.pressure_offset_pa,
         drift_per_day=config.pressure_drift_pa_per_day,
@@ -177,19 +179,22 @@ def pressure_sensor(config: PlantConfig, start_us: int) -> AnalogSensor:
 
 
 def level_sensor(config: PlantConfig) -> AnalogSensor:
-    """Plunger position as nL of nominal bore: 16 raw are 6104 nL, 0 nL is 3277."""
+    """Plunger position as nL of nominal bore, as the default rig's board file has it."""
     return AnalogSensor(
-        raw_per_unit=16 / 6_104,
-        zero_raw=3_277,
+        raw_per_unit=16 / SENSORS["level_nl_per_16"],
+        zero_raw=SENSORS["level_zero_raw"],
         sigma=config.level_sigma_nl,
         seed=config.seed * 4 + 1,
     )
 
 
 def supply_sensor(config: PlantConfig) -> AnalogSensor:
-    """Supply in mV, 10 raw each."""
+    """Supply in mV."""
     return AnalogSensor(
-        raw_per_unit=10, zero_raw=0, sigma=config.supply_sigma_mv, seed=config.seed * 4 + 2
+        raw_per_unit=SENSORS["supply_raw_per_mv"],
+        zero_raw=0,
+        sigma=config.supply_sigma_mv,
+        seed=config.seed * 4 + 2,
     )
 
 

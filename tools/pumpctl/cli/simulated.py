@@ -3,9 +3,9 @@
 import secrets
 
 from cisterna import events
-from cisterna.base.settings import Calibration
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
+from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.scenario import Scenario
 from cisterna_sim.stage import Stage
 from pumpctl import KeyRing, PumpError
@@ -19,7 +19,9 @@ _SEEN_S = 1.0
 
 def unset(serial: str) -> LinkedRig:
     """A pump without keys, program, clock and content."""
-    rig = LinkedRig(PlantConfig(), Calibration(), serial=serial, seed=secrets.randbits(_SEED_BITS))
+    rig = LinkedRig(
+        PlantConfig(), default_calibration(), serial=serial, seed=secrets.randbits(_SEED_BITS)
+    )
     _fill_by_hand(rig)
     return rig
 
