@@ -106,8 +106,8 @@ def _owe_a_burst(rig: BoardRig) -> int:
 # The motor's hardware as hal/rp2/ports.py sets it up.
 MOTOR_AT_THE_PROMPT = (
     "import board\n"
-    "from hal.pio_cutoff import PioCutoff\n"
-    "from hal.pio_stepper import PioStepper, PioCounter\n"
+    "from hal.rp2.pio_cutoff import PioCutoff\n"
+    "from hal.rp2.pio_stepper import PioStepper, PioCounter\n"
     "pins = board.PINS\n"
     "cutoff = PioCutoff(5, pins['enable'], pins['count'], 150000)\n"
     "stepper = PioStepper(0, pins['step'], pins['dir'], cutoff)\n"

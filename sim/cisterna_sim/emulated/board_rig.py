@@ -50,7 +50,7 @@ class BoardRig:
         self.chip = chip = Chip(self.flash)
         began_us = self.began_us
         self.wiring = Wiring(
-            chip.mcu,
+            chip,
             plant,
             self.board.pins,
             lambda: began_us + chip.now_us,

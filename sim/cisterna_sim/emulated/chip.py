@@ -11,16 +11,8 @@ from rp2040py.simulator import Simulator
 from rp2040py.utils.logging import ConsoleLogger, LogLevel
 
 from cisterna_sim.emulated.console import Console
+from cisterna_sim.emulated.pace import Pace
 
-# One instruction of the step program. Asleep, the emulator jumps from alarm to alarm and lets a
-# state machine do one instruction a jump: without an alarm this often a burst would stand still.
-_PACE_NS = 200
-_PIO0_BUS = 0x50200
-# The hardware cut's program (hal/rp2/pio_cutoff.py) counts time in turns of so many cycles.
-# Asleep, the emulator gives it one instruction a jump, so the turns it missed are taken off here.
-_COUNT_NS = 1_000_000
-_CYCLE_NS = 40
-_TURN_CYCLES = 3
 _WATCHDOG_LOAD = 0x04
 # The emulator asks its bus at every access whether Python has replaced one of these methods, and
 # makes a bound method to compare. One that lies ready spares it that: a third of all time.
@@ -50,10 +42,7 @@ class Chip:
         self._flash_size = len(flash)
         self._clock = mcu.clock
         self._stop = self._clock.create_alarm(self._halt)
-        self._pace = self._clock.create_alarm(self._keep_pace)
-        pio = cast(Any, _PioBus(mcu.pio[0], self._keep_pace))
-        mcu.peripherals[_PIO0_BUS] = pio
-        self._counted: tuple[float, int] | None = None
+        self._paces = [Pace(mcu, number) for number in range(len(mcu.pio))]
         self._ssi = cast(Any, mcu.ssi)
         self._apply_flash_command = self._ssi._apply_command
         self._ssi._apply_command = self._on_flash_command
@@ -91,7 +80,8 @@ class Chip:
     def drive(self, pin: int, level: bool) -> None:
         """Hold a pin high or low from outside."""
         self.mcu.gpio[pin].set_input_value(level)
-        self._keep_pace()
+        for pace in self._paces:
+            pace.wake()
 
     def hang(self) -> None:
         """Let the processor do nothing more, interrupts included; all else goes on."""
@@ -111,30 +101,6 @@ class Chip:
 
     def _halt(self) -> None:
         self._simulator.stopped = True
-
-    def _keep_pace(self) -> None:
-        steps, cutoff = self.mcu.pio[0].machines[0], self.mcu.pio[1].machines[1]
-        counting = cutoff.enabled and not cutoff.waiting
-        if counting:
-            self._count_time(cutoff)
-        else:
-            self._counted = None
-        if steps.enabled and not steps.waiting:
-            self._pace.schedule(_PACE_NS)
-        elif counting:
-            self._pace.schedule(_COUNT_NS)
-
-    def _count_time(self, cutoff: Any) -> None:
-        now_ns = self._clock.nanos
-        if self._counted is None:
-            self._counted = now_ns, cutoff.cycles
-        since_ns, cycles = self._counted
-        if now_ns - since_ns >= _COUNT_NS:
-            missed = round(now_ns - since_ns) // _CYCLE_NS - (cutoff.cycles - cycles)
-            turns = min(max(0, missed) // _TURN_CYCLES, cutoff.x, cutoff.y)
-            cutoff.x -= turns
-            cutoff.y -= turns
-            self._counted = now_ns, cutoff.cycles
 
     def _on_watchdog_write(self, offset: int, value: int) -> None:
         if offset == _WATCHDOG_LOAD:
@@ -166,20 +132,3 @@ class Chip:
             self.mcu.flash[start + size // 2 : start + size] = kept
         ssi._tx_buffer = bytearray()
         self._simulator.stopped = True
-
-
-class _PioBus:
-    """A PIO block on the bus that tells when it was written to."""
-
-    def __init__(self, pio: Any, written: Callable[[], None]) -> None:
-        self._pio = pio
-        self._written = written
-        self.read_uint32 = pio.read_uint32
-
-    def write_uint32_atomic(self, offset: int, value: int, atomic_type: int) -> None:
-        self._pio.write_uint32_atomic(offset, value, atomic_type)
-        self._written()
-
-    def write_uint32(self, offset: int, value: int) -> None:
-        self._pio.write_uint32(offset, value)
-        self._written()

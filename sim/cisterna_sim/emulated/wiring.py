@@ -5,6 +5,7 @@ from typing import Any
 
 from rp2040py.gpio_pin import GPIOPinState
 
+from cisterna_sim.emulated.chip import Chip
 from cisterna_sim.plant import Plant
 
 _FIRST_ADC_PIN = 26
@@ -14,7 +15,7 @@ _MAGNET_FOUND = 0x20
 
 
 class Wiring:
-    """Joins the pins of ``mcu`` to ``plant``. ``pins`` is a board file's PINS.
+    """Joins the pins of ``chip`` to ``plant``. ``pins`` is a board file's PINS.
 
     ``pulses`` holds every rising edge of STEP: (true time in us, +1 forward or -1 back).
     ``advance`` brings the plant to the chip's present; it is called before every act on it.
@@ -22,12 +23,14 @@ class Wiring:
 
     def __init__(
         self,
-        mcu: Any,
+        chip: Chip,
         plant: Plant,
         pins: dict[str, int],
         now_us: Callable[[], int],
     ) -> None:
-        self._mcu = mcu
+        self._drive = chip.drive
+        self._mcu: Any = chip.mcu
+        mcu: Any = chip.mcu
         self._plant = plant
         self._pins = pins
         self._now_us = now_us
@@ -51,19 +54,18 @@ class Wiring:
 
     def press(self, held: bool) -> None:
         """Hold the button down, or let it go: it closes to ground, against a pull-up."""
-        pin = self._mcu.gpio[self._pins["button"]]
-        if held:
-            pin.set_input_value(False)
-        else:
-            pin.release_input()
+        self._ground("button", held)
 
     def strap_service(self, on: bool) -> None:
         """Set the service strap, or take it off."""
-        pin = self._mcu.gpio[self._pins["service"]]
+        self._ground("service", on)
+
+    def _ground(self, name: str, on: bool) -> None:
+        pin = self._pins[name]
         if on:
-            pin.set_input_value(False)
+            self._drive(pin, False)
         else:
-            pin.release_input()
+            self._mcu.gpio[pin].release_input()
 
     @property
     def lamps(self) -> int:
@@ -80,7 +82,7 @@ class Wiring:
 
     def _on_step(self, value: GPIOPinState, before: GPIOPinState) -> None:
         high = value == GPIOPinState.HIGH
-        self._mcu.gpio[self._pins["count"]].set_input_value(high)
+        self._drive(self._pins["count"], high)
         if high:
             self.advance()
             backward = self._mcu.gpio[self._pins["dir"]].value == GPIOPinState.HIGH
