@@ -3,8 +3,9 @@
 import gc
 
 try:
-    import board
     from machine import Pin
+
+    import board
 
     # Before anything that can fail: driver off (active low), step line at rest.
     Pin(board.PINS["enable"], Pin.OUT, value=1)

@@ -3,9 +3,9 @@
 from .base.compat import const
 from .base.faults import FAULTS, PRIORITY_NAMES
 from .base.modes import MODE_NAMES
+from .base.roles import ROLES
 from .parts.bolus import BOLUS_NAMES, ENDS, REFUSALS
 from .parts.occlusion import WITNESS_NAMES
-from .telemetry.keys import ROLES
 
 BOOT = const(0)
 MODE = const(1)
@@ -32,15 +32,17 @@ KEYS = const(21)
 
 BOOT_CAUSES = ("power on", "power lost while delivering", "watchdog", "restart")
 
-_FAULT_NAMES = tuple([fault[0] for fault in FAULTS])
+# Of 0.1.0's alarm test; its entries may stand in a log that this firmware reads.
+_FORMER = ("ALARM_TEST_HIGH", "ALARM_TEST_MEDIUM", "ALARM_TEST_LOW")
+FAULT_NAMES = tuple([fault[0] for fault in FAULTS]) + _FORMER
 
 # name, what the subject is (names to look it up in, or None), unit of the value
 EVENTS = (
     ("BOOT", BOOT_CAUSES, "steps open"),
     ("MODE", MODE_NAMES, ""),
-    ("ALARM_RAISED", _FAULT_NAMES, ""),
-    ("ALARM_GONE", _FAULT_NAMES, ""),
-    ("ALARM_ACKED", _FAULT_NAMES, ""),
+    ("ALARM_RAISED", FAULT_NAMES, ""),
+    ("ALARM_GONE", FAULT_NAMES, ""),
+    ("ALARM_ACKED", FAULT_NAMES, ""),
     ("BOLUS_GRANTED", BOLUS_NAMES, "nL"),
     ("BOLUS_REFUSED", REFUSALS, "nL"),
     ("BOLUS_ENDED", ENDS, "nL delivered"),
@@ -51,7 +53,7 @@ EVENTS = (
     ("BACKED_OFF", None, "nL"),
     ("LIMITS_SET", None, ""),
     ("AUDIO_PAUSED", None, "s"),
-    ("SERVICED", _FAULT_NAMES, ""),
+    ("SERVICED", FAULT_NAMES, ""),
     ("LOST_STEPS", None, "steps"),
     ("ALARM_TEST", PRIORITY_NAMES, ""),
     ("SESSION", ROLES, "counter"),
@@ -67,8 +69,8 @@ def describe(event: int, subject: int, value: int) -> "tuple[str, str]":
     parts = []
     if names is not None:
         parts.append(names[subject])
-    if event == ALARM_RAISED:
+    if event == ALARM_RAISED and subject < len(FAULTS):
         parts.append(PRIORITY_NAMES[FAULTS[subject][1]].upper())
     if unit:
-        parts.append("{} {}".format(value, unit))
+        parts.append(f"{value} {unit}")
     return name, " ".join(parts)

@@ -6,30 +6,29 @@ are only raised here; what ends them is an order (a refill, service).
 
 from .base import faults, modes
 from .base.compat import TYPE_CHECKING
-from .parts.program import KIND_PROFILE
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from .pump import Pump
 
 
-def _clock_lost(pump: "Controller") -> bool:
+def _clock_lost(pump: "Pump") -> bool:
     program = pump.memory.program
-    return program is not None and program.kind == KIND_PROFILE and not pump.calendar.known
+    return program is not None and program.by_clock and not pump.calendar.known
 
 
-def _level_faulty(pump: "Controller") -> bool:
+def _level_faulty(pump: "Pump") -> bool:
     return pump.sampler.level is not None and pump.sampler.level.faulty
 
 
-def _reservoir_unknown(pump: "Controller") -> bool:
+def _reservoir_unknown(pump: "Pump") -> bool:
     return pump.modes.mode not in (modes.OFF, modes.SELFTEST) and not pump.ledger.known
 
 
-def _supply_low(pump: "Controller") -> bool:
+def _supply_low(pump: "Pump") -> bool:
     return pump.sampler.supply.outside and not pump.sampler.supply.faulty
 
 
-def _level_off(pump: "Controller", below: bool) -> bool:
+def _level_off(pump: "Pump", below: bool) -> bool:
     level = pump.sampler.level
     if level is None or level.faulty or not level.outside or not pump.ledger.known:
         return False

@@ -8,7 +8,7 @@ from .base.journal import CORRUPT, DEGRADED, GOOD, MISSING, Record
 from .base.modes import RESTING, UNCONFIGURED
 from .base.settings import Calibration, Limits, Settings
 from .base.units import LimitError
-from .parts.bolus import BolusHistory, Running
+from .parts.bolus import ActiveBolus, BolusHistory
 from .parts.dose_window import WINDOW_SIZE, DoseWindow
 from .parts.ledger import LEDGER_SIZE, Ledger
 from .parts.program import Program
@@ -38,7 +38,7 @@ class State:
         self.former_bound_ng = 0
         self.former_until_us = 0
         self.former_flat = True
-        self.window = DoseWindow(calibration)
+        self.dose_window = DoseWindow(calibration)
         self.ledger = Ledger(calibration)
         self.history = BolusHistory()
         self.interrupted_kind = -1
@@ -49,7 +49,7 @@ class State:
         """True if every program replaced in the last 24 h had one rate."""
         return self.former_flat or now_us >= self.former_until_us
 
-    def pack(self, running: "Running | None") -> bytes:
+    def pack(self, running: "ActiveBolus | None") -> bytes:
         """The state as bytes, with the running bolus as delivered so far."""
         head = struct.pack(
             _LAYOUT,
@@ -66,7 +66,7 @@ class State:
         return (
             head
             + self.ledger.pack()
-            + self.window.pack()
+            + self.dose_window.pack()
             + self.history.pack(running, self.pump_us)
         )
 
@@ -90,7 +90,7 @@ class State:
         self.stoppage.restore(since_us, missed_nl)
         self.open_steps = self.ledger.restore(data[_SIZE : _SIZE + LEDGER_SIZE])
         rest = data[_SIZE + LEDGER_SIZE :]
-        self.window.restore(rest[:WINDOW_SIZE])
+        self.dose_window.restore(rest[:WINDOW_SIZE])
         self.interrupted_kind, self.interrupted_nl = self.history.restore(rest[WINDOW_SIZE:])
 
 
@@ -153,7 +153,7 @@ class Memory:
             record.save(data)
         return settings
 
-    def save_state(self, running: "Running | None") -> None:
+    def save_state(self, running: "ActiveBolus | None") -> None:
         """Save the running state."""
         self._state.save(self.state.pack(running))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NEVER_STEPS = 1 << 62
 
 
-class ContentWatch:
+class RefillWatch:
     """``mark_steps`` is the ledger's forward count at which to ``look`` again."""
 
     def __init__(self, memory: "Memory", ledger: "Ledger", level: "Channel | None") -> None:

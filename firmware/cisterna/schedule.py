@@ -5,7 +5,6 @@ from .base.compat import TYPE_CHECKING
 from .parts import guard
 from .parts.calendar import MINUTES_PER_DAY, Calendar
 from .parts.dosing import NEVER_US
-from .parts.program import KIND_PROFILE
 
 if TYPE_CHECKING:
     from .base.settings import Limits
@@ -58,11 +57,11 @@ class Schedule:
     def _both(self, now_us: int, program: "Program", limits: "Limits") -> "tuple[int, int]":
         calendar = self._calendar
         calendar.turn(now_us)
-        if program.kind != KIND_PROFILE:
+        if not program.by_clock:
             rate = program.day_rates(0, limits)[0][1]
             self.day_nl = rate
             return rate, guard.program_rate(program, limits, 0, 0)
-        if calendar.mean:
+        if calendar.use_mean:
             if calendar.known:
                 self.until_us = calendar.day_end_us
             self.day_nl = program.mean_rate(limits)

@@ -8,7 +8,7 @@ from cisterna.base.modes import BASAL, BOLUS, UNCONFIGURED
 from cisterna.base.units import UNITS_PER_PL
 
 if TYPE_CHECKING:
-    from cisterna.controller import Controller
+    from cisterna.pump import Pump
 
 # Feeding stops within 1 s. What should have been done this long ago, and was not, stops it.
 LATE_US = const(900_000)
@@ -19,7 +19,7 @@ _LONGEST_REST_US = const(900_000_000)
 class Health:
     """The checks of one loop."""
 
-    def __init__(self, pump: "Controller", now_us: int) -> None:
+    def __init__(self, pump: "Pump", now_us: int) -> None:
         self._pump = pump
         # What was done, and when: looks and steps are counted by those who do them.
         self._looks = 0

@@ -28,6 +28,7 @@ from cisterna.controller import Controller
 from cisterna.orders import Orders
 from cisterna.parts.board import Board
 from cisterna.parts.sampler import PERIOD_US
+from cisterna.pump import Pump
 from cisterna.telemetry.server import Telemetry
 
 from . import console, release
@@ -60,13 +61,14 @@ class Loop:
 
     def __init__(self, board: Board, hal: "Any", cause: int) -> None:
         self.hal = hal
-        self.clock = TicksClock(time.ticks_us)
-        now_us = self.clock.now_us()
-        self.pump = Controller(hal, board.calibration, now_us, cause)
-        self.orders = Orders(self.pump)
+        self.pump = Pump(hal, board.calibration)
+        now_us = self.pump.now_us
+        self.clock = TicksClock(time.ticks_us, now_us)
+        self.controller = Controller(self.pump, cause)
+        self.orders = Orders(self.controller)
         self.console = console.on_stdio()
         self.telemetry = Telemetry(
-            self.pump, self.orders, self.console, hal.entropy, board.name, hal.serial()
+            self.controller, self.orders, self.console, hal.entropy, board.name, hal.serial()
         )
         self.conversation = Conversation(
             self.console, self.telemetry, self.clock.now_us, self._changed

@@ -9,7 +9,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from cisterna import controller, fault_conditions
 from cisterna.base import faults
 from cisterna.base.units import LimitError
-from cisterna.parts import alarms
 from cisterna.parts.alarms import TONE_HZ, TONES, Alarms
 from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import Bench
@@ -50,7 +49,7 @@ class AlarmMachine(RuleBasedStateMachine):
     @rule(code=CODES)
     def the_condition_holds(self, code: int) -> None:
         name = NAMES[code]
-        assert self.alarms.raise_(code) == (name not in self.holding)
+        assert self.alarms.raise_fault(code) == (name not in self.holding)
         if name in self.holding:
             return
         self.holding.add(name)
@@ -64,7 +63,7 @@ class AlarmMachine(RuleBasedStateMachine):
     @rule(code=CODES)
     def the_condition_ends(self, code: int) -> None:
         name = NAMES[code]
-        assert self.alarms.gone(code) == (name in self.holding)
+        assert self.alarms.clear_fault(code) == (name in self.holding)
         if name in self.holding:
             self.holding.discard(name)
             if name in self.silent and name not in SERVICE:
@@ -165,7 +164,7 @@ def listen(bench: Bench) -> list[tuple[float, int, bool]]:
 
 def raise_(bench: Bench, name: str) -> None:
     """Let a fault's condition come and be seen."""
-    bench.pump.raise_(NAMES.index(name))
+    bench.pump.raise_fault(NAMES.index(name))
     bench.pump.replan()
     bench.order("acknowledge", 0)
 
@@ -175,10 +174,10 @@ def test_a_lower_alarm_is_announced_again_when_the_higher_goes() -> None:
     bench = Bench()
     told = listen(bench)
     for name in ("POWER_LOST", "LEVEL_SENSOR", "STOPPED_LONG"):
-        bench.pump.raise_(NAMES.index(name))
+        bench.pump.raise_fault(NAMES.index(name))
     bench.order("acknowledge", 0)
     for name in ("STOPPED_LONG", "LEVEL_SENSOR", "POWER_LOST"):
-        bench.pump.gone(NAMES.index(name))
+        bench.pump.clear_fault(NAMES.index(name))
         bench.order("acknowledge", BIT[name])
     assert [row[1:] for row in told] == [(3, True), (2, True), (1, True), (0, False)]
 
@@ -198,9 +197,9 @@ def test_a_lower_alarm_does_not_take_the_signal_from_a_higher() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_alarm_ends_by_one_of_acknowledgement_and_end_of_condition(name: str) -> None:
     code = NAMES.index(name)
-    for first, second in itertools.permutations((Alarms.gone, Alarms.acknowledge)):
+    for first, second in itertools.permutations((Alarms.clear_fault, Alarms.acknowledge)):
         standing = Alarms()
-        standing.raise_(code)
+        standing.raise_fault(code)
         for act in (first, second):
             assert names_of(standing.present) == {name}
             act(standing, BIT[name] if act is Alarms.acknowledge else code)
@@ -211,7 +210,7 @@ def test_no_alarm_ends_by_one_of_acknowledgement_and_end_of_condition(name: str)
 def test_standing_alarms_survive_a_power_loss() -> None:
     bench = Bench()
     raise_(bench, "OVER_DELIVERY")
-    bench.pump.gone(NAMES.index("OVER_DELIVERY"))
+    bench.pump.clear_fault(NAMES.index("OVER_DELIVERY"))
     bench.rig.power_down()
     bench.run(60)
     bench.rig.power_up(1)
@@ -390,7 +389,6 @@ def test_a_quiet_pump_plays_nothing() -> None:
     assert TONES[faults.NONE][1:] == (0, (), 0, 0)
     bench = Bench()
     assert (bench.rig.hal.signal.priority, bench.rig.hal.signal.audible) == (0, False)
-    assert alarms.highest_priority(0) == faults.NONE
 
 
 # -- alarm test ---------------------------------------------------------------------------------

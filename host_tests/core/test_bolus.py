@@ -58,7 +58,7 @@ def power_cycle(bench: Bench, off_s: float = 5.0) -> None:
 
 def raise_(bench: Bench, code: int) -> None:
     """Raise an alarm by its code, and let the pump act on it."""
-    bench.pump.raise_(code)
+    bench.pump.raise_fault(code)
     bench.pump.replan()
     bench.order("acknowledge", 0)
 
@@ -112,8 +112,8 @@ def test_an_alarm_at_or_above_medium_bars_the_patients_bolus(code: int) -> None:
 @pytest.mark.req("B01")
 def test_an_alarm_that_is_gone_bars_the_patients_bolus_until_it_is_acknowledged() -> None:
     bench = ready()
-    bench.pump.raise_(faults.SUPPLY_LOW)
-    bench.pump.gone(faults.SUPPLY_LOW)
+    bench.pump.raise_fault(faults.SUPPLY_LOW)
+    bench.pump.clear_fault(faults.SUPPLY_LOW)
     assert ask(bench) == "alarm"
     bench.order("acknowledge", 1 << faults.SUPPLY_LOW)
     assert ask(bench) == "granted"
@@ -302,7 +302,7 @@ def test_an_aborted_bolus_is_booked_once_for_what_was_delivered(
     moved_nl = sum(at_us <= ended_us for at_us in pulses.times_us) * STEP_NL
     delivered_nl = moved_nl - flowing_us * 150_000 / DAY_US
     booked_nl = int(ended[0].detail.split()[-3])
-    history = bench.pump.boluses.history
+    history = bench.pump.history
     assert history.dose_ng(bench.pump.now_us) == booked_nl * NG_PER_NL
     if how == "power loss":
         # The worse bound is booked: what was saved and the allowance that was open.
@@ -341,10 +341,10 @@ def test_a_bolus_lost_with_the_power_is_booked_once_however_often_it_fails() -> 
     assert ask(bench) == "granted"
     bench.run(200)
     power_cycle(bench)
-    dose_ng = bench.pump.boluses.history.dose_ng(bench.pump.now_us)
+    dose_ng = bench.pump.history.dose_ng(bench.pump.now_us)
     for _ in range(3):
         power_cycle(bench)
-    history = bench.pump.boluses.history
+    history = bench.pump.history
     assert history.dose_ng(bench.pump.now_us) == dose_ng
     assert history.patient_count(bench.pump.now_us) == 1
     assert bench.mode == "BASAL"

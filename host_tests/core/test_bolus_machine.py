@@ -25,6 +25,8 @@ MAX_NL_PER_DAY = 24_000_000
 BOLUS_NL, BOLUS_S = 15_000, 300
 LOCKOUT_S, CAP, MAX_UG = 1_800, 3, 420
 FLOWING = ("BASAL", "BOLUS")
+# Codes of the faults of medium and high priority.
+ABOVE_LOW = [code for code, row in enumerate(faults.FAULTS) if row[1] > faults.LOW]
 
 
 class BolusMachine(RuleBasedStateMachine):
@@ -58,7 +60,7 @@ class BolusMachine(RuleBasedStateMachine):
     @property
     def now_us(self) -> int:
         """Pump time."""
-        return int(self.bench.pump.base_us + self.bench.rig.clock_us)
+        return int(self.bench.rig.pump_us)
 
     def record(self, kind: str, at_us: int, volume_nl: int) -> None:
         """A bolus has ended."""
@@ -222,7 +224,7 @@ class BolusMachine(RuleBasedStateMachine):
     @property
     def barred_patient(self) -> bool:
         """An alarm of medium priority or above stands."""
-        return bool(self.bench.pump.alarms.present & ~faults.LOW_MASK)
+        return self.bench.pump.alarms.any_present(ABOVE_LOW)
 
     @property
     def halts(self) -> bool:
@@ -232,7 +234,7 @@ class BolusMachine(RuleBasedStateMachine):
     @property
     def stopped_by_fault(self) -> bool:
         """A fault that stops the pump stands."""
-        return bool(self.bench.pump.alarms.present & faults.STOP_MASK)
+        return self.bench.pump.alarms.any_present(faults.STOP_CODES)
 
     @rule(dead=st.booleans())
     def the_pressure_sensor_fails_or_recovers(self, dead: bool) -> None:
@@ -318,7 +320,7 @@ class BolusMachine(RuleBasedStateMachine):
         bench.run(off_s)
         bench.rig.power_up(1)
         # Pump time goes on from the last save: never ahead, and by an allowance behind at most.
-        saved_us = bench.pump.base_us + bench.rig.clock_us
+        saved_us = bench.rig.pump_us
         assert saved_us <= before_us
         if self.running is not None:
             self.mode = self.resting
@@ -341,7 +343,7 @@ class BolusMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_day_holds_no_more_than_was_allowed(self) -> None:
-        history = self.bench.pump.boluses.history
+        history = self.bench.pump.history
         now_us = self.now_us
         kept = [given for given in self.given if now_us < given[0] + DAY_US]
         assert history.dose_ng(now_us) == sum(2 * given[1] for given in kept)

@@ -91,7 +91,7 @@ def test_setting_the_clock_leaves_the_running_day_and_smears_an_hour_a_day_at_mo
         calendar.set_wall(now_us, calendar.wall_us(now_us) + shift_us, True)
         calendar.turn(now_us)
         assert (calendar.day_start_us, calendar.day_end_us, calendar.weekday) == running
-        assert not calendar.mean
+        assert not calendar.use_mean
 
 
 @pytest.mark.req("D10")
@@ -136,16 +136,16 @@ def test_the_day_that_runs_stays_whole_and_the_next_ones_are_stretched_or_squeez
 def test_without_a_time_of_day_the_mean_is_delivered_until_the_midnight_after_it_is_set():
     calendar = Calendar()
     calendar.turn(40 * DAY)
-    assert calendar.mean
+    assert calendar.use_mean
     assert not calendar.known
     now_us = 40 * DAY
     calendar.set_wall(now_us, MIDNIGHT_US + 15 * HOUR, True)
     calendar.turn(now_us)
-    assert calendar.mean
+    assert calendar.use_mean
     calendar.turn(now_us + 9 * HOUR - 1)
-    assert calendar.mean
+    assert calendar.use_mean
     calendar.turn(now_us + 9 * HOUR)
-    assert not calendar.mean
+    assert not calendar.use_mean
     assert calendar.weekday == 1
 
 
@@ -153,7 +153,7 @@ def test_a_clock_set_at_rest_is_followed_at_once():
     calendar = _known()
     calendar.set_wall(DAY, MIDNIGHT_US + 15 * HOUR, False)
     assert calendar.minute(DAY) == 15 * 60
-    assert not calendar.mean
+    assert not calendar.use_mean
 
 
 # -- what a day delivers --------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_24_hours_of_a_continuous_program_are_exact_whatever_the_clock_is_set_to
     bench = Bench(program=simple(300_000))
 
     def shift() -> None:
-        now_us = bench.pump.base_us + bench.rig.clock_us
+        now_us = bench.rig.pump_us
         bench.order("set_clock", bench.pump.calendar.wall_us(now_us) + shift_s * S)
 
     assert _days_nl(bench, 2, shift, at_s) == pytest.approx([150_000] * 2, abs=QUANTUM_NL)
@@ -237,7 +237,7 @@ def test_a_running_profile_delivers_its_whole_day_when_the_clock_is_set(shift_h)
     setup_us = bench.rig.now_us  # the clock was set to a midnight, then
     bench.run(7 * 3_600 + 60)
     bench.order("set_clock", MIDNIGHT_US + bench.rig.now_us - setup_us + shift_h * HOUR)
-    rest_s = (bench.pump.calendar.day_end_us - bench.pump.base_us - bench.rig.clock_us) / S
+    rest_s = (bench.pump.calendar.day_end_us - bench.rig.pump_us) / S
     bench.run(rest_s)
     assert bench.plant.pulses * QUANTUM_NL == pytest.approx(total_nl, abs=QUANTUM_NL)
     assert rest_s + 7 * 3_600 + 60 == pytest.approx(86_400)

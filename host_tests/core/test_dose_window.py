@@ -149,7 +149,7 @@ def test_the_net_stops_a_pump_whose_past_holds_too_much():
     bench = Bench(dose_ug_per_day=300)
     bench.run(HOUR_S)
     limit_steps = default_calibration().steps_in(500_000)
-    bench.pump.window.add(bench.pump.now_us, limit_steps * 97 // 96 + 10)
+    bench.pump.dose_window.add(bench.pump.now_us, limit_steps * 97 // 96 + 10)
     bench.run(HOUR_S)
     assert bench.present("OVER_DELIVERY")
     assert bench.mode == "HALTED"

@@ -187,7 +187,7 @@ def _speed(bench: Bench, times: Fraction) -> None:
     """Let dosing run at another rate than the program asks for, behind the controller's back."""
     dosing = bench.pump.dosing
     rate = dosing.rate_nl_per_day
-    dosing.set_rate(bench.pump.base_us + bench.rig.clock_us, int(rate * times))
+    dosing.set_rate(bench.rig.pump_us, int(rate * times))
     dosing.rate_nl_per_day = int(rate * times)
     bench.rig._due_us = bench.rig.now_us
 

@@ -11,7 +11,7 @@ from cisterna.orders import Refused
 from cisterna.parts.bolus import ALARM, REFUSALS
 from cisterna.parts.ledger import TOLERANCE_NL, Ledger
 from cisterna.parts.program import KIND_CONTINUOUS, KIND_PROFILE, Program
-from cisterna.refill import ContentWatch
+from cisterna.refill import RefillWatch
 from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore
 from host_tests.kit.bench import ALL, Bench, simple
@@ -116,11 +116,11 @@ def test_empty_counts_what_a_power_loss_left_open_as_gone():
     assert bench.pump.ledger.remaining_nl <= 1_000_000
 
 
-def _content(program: Program, limits: Limits, fill_nl: int) -> ContentWatch:
+def _content(program: Program, limits: Limits, fill_nl: int) -> RefillWatch:
     memory = Memory(DictStore(), default_calibration())
     memory.program, memory.limits = program, limits
     memory.state.ledger.refill(fill_nl, program.concentration_ug_per_ml)
-    return ContentWatch(memory, memory.state.ledger, None)
+    return RefillWatch(memory, memory.state.ledger, None)
 
 
 _starts = st.lists(st.integers(1, 1439), max_size=3, unique=True).map(lambda s: [0, *sorted(s)])
@@ -188,7 +188,7 @@ def test_a_patient_who_takes_every_bolus_runs_out_no_sooner_than_told():
     program = simple(800_000, bolus_dose_ng=30_000, lockout_s=3600)
     bench = Bench(program=program, fill_ml=10.0)
     begun_s = bench.rig.now_us / 1e6
-    low_s, refill_s = bench.pump.content.seconds_to_refill()
+    low_s, refill_s = bench.pump.refill.seconds_to_refill()
     while not bench.present("EMPTY"):
         bench.order("patient_bolus")
         bench.run(3601)
@@ -217,7 +217,7 @@ def test_a_fast_pump_is_low_three_days_ahead_not_only_at_the_mark():
 
 def _snapshot(bench: Bench) -> tuple:
     pump = bench.pump
-    pump.tick(bench.rig.clock_us)  # count what the last tick emitted
+    bench.rig.controller.tick(bench.rig.pump_us)  # count what the last tick emitted
     state = {k: v for k, v in vars(pump.ledger).items() if k != "_calibration"}
     return state, pump.alarms.active, pump.alarms.latched, pump.modes.mode, len(bench.log)
 

@@ -180,14 +180,17 @@ class PumpMachine(RuleBasedStateMachine):
     def the_account_closes_and_holds_the_truth(self) -> None:
         ledger, plant = self.bench.pump.ledger, self.bench.plant
         whole_nl = ledger.remaining_nl + ledger.delivered_nl + ledger.primed_nl
-        assert abs(ledger.fill_nl - whole_nl - ledger.unsure * STEP_PL / 1000) <= STEP_PL / 1000
+        assert (
+            abs(ledger.fill_nl - whole_nl - ledger.unconfirmed_steps * STEP_PL / 1000)
+            <= STEP_PL / 1000
+        )
         true_nl = ledger.fill_nl - (plant.rotor_steps - self.origin) * STEP_PL / 1000
         # A burst that the last tick emitted is counted by the next; it is charged already.
         charged = max(ledger.charged, ledger.forward) - ledger.forward
         charged_back = max(ledger.charged_back, ledger.reversed) - ledger.reversed
         assert ledger.remaining_nl - (charged + 1) * STEP_PL / 1000 <= true_nl
         assert true_nl <= ledger.most_remaining_nl + (charged_back + 1) * STEP_PL / 1000
-        assert ledger.unsure <= self.cuts * max(16, self.widest())
+        assert ledger.unconfirmed_steps <= self.cuts * max(16, self.widest())
 
     def widest(self) -> float:
         return 24_000_000 * 120 / 86_400 * 1000 / STEP_PL

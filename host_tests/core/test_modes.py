@@ -136,8 +136,8 @@ def _facts(pump: Any) -> tuple:
         pump.memory.state.resting,
         pump.dosing.rate_nl_per_day,
         pump.dosing.due_us,
-        pump._save_due,
-        pump._suspend_until_us,
-        pump._rates_due_us,
-        pump._slow_due_us,
+        pump.save_due,
+        pump.suspend_until_us,
+        pump.rates_due_us,
+        pump.settle_due_us,
     )

@@ -84,8 +84,8 @@ def steady(bench: Bench) -> Bench:
         sensor.read = lambda raw=raw: raw
     position = hal.encoder.position()
     hal.encoder.position = lambda: position
-    bench.pump.tick(bench.rig.clock_us)
-    bench.pump.tick(bench.rig.clock_us)
+    bench.rig.controller.tick(bench.rig.pump_us)
+    bench.rig.controller.tick(bench.rig.pump_us)
     return bench
 
 
@@ -95,7 +95,7 @@ def delivering() -> Bench:
     bench.run(4_000)
     bench.order("single_bolus", 5_000, 600)
     bench.run(700)
-    bench.pump.raise_(faults.MEMORY_DEGRADED)
+    bench.pump.raise_fault(faults.MEMORY_DEGRADED)
     bench.run(1)
     return steady(bench)
 
@@ -104,7 +104,7 @@ def refuse(bench: Bench, order: str, *arguments: Any) -> str:
     """Give an order that must be refused and change nothing; returns the reason."""
     before = everything(bench)
     with pytest.raises((LimitError, Refused)) as refusal:
-        getattr(bench.rig.orders, order)(bench.rig.clock_us, *arguments)
+        getattr(bench.rig.orders, order)(bench.rig.pump_us, *arguments)
     assert everything(bench) == before
     return str(refusal.value)
 
@@ -208,5 +208,5 @@ def test_a_bolus_above_the_daily_dose_is_refused_whole_and_basal_goes_on():
 def test_the_same_orders_with_good_values_are_taken(order, arguments):
     bench = delivering()
     before = everything(bench)
-    getattr(bench.rig.orders, order)(bench.rig.clock_us, *arguments)
+    getattr(bench.rig.orders, order)(bench.rig.pump_us, *arguments)
     assert everything(bench) != before

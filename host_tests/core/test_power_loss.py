@@ -70,7 +70,7 @@ def _check_after(day: Day, now: Believed) -> None:
     assert bench.plant.rotor_steps == begin
     bench.run(600)
     moved = bench.plant.rotor_steps - begin
-    assert bench.pump.boluses.running is None
+    assert bench.pump.bolus is None
     assert not [e for e in bench.log[heard:] if e.name == "BOLUS_GRANTED"]
     stop = bench.pump.alarms.present & ((1 << 12) - 1)
     if now.resting != modes.BASAL or stop:
@@ -82,9 +82,15 @@ def _check_after(day: Day, now: Believed) -> None:
     assert -2 < moved - programmed < 1
     ledger = bench.pump.ledger
     net = ledger.forward - ledger.reversed
-    assert net - ledger.unsure_back <= day.true_steps(now.fill_nl) <= net + ledger.unsure + 1
+    assert (
+        net - ledger.unconfirmed_back_steps
+        <= day.true_steps(now.fill_nl)
+        <= net + ledger.unconfirmed_steps + 1
+    )
     fill_nl = ledger.remaining_nl + ledger.delivered_nl + ledger.primed_nl
-    assert fill_nl + ledger.unsure * STEP_NL == pytest.approx(ledger.fill_nl, abs=STEP_NL)
+    assert fill_nl + ledger.unconfirmed_steps * STEP_NL == pytest.approx(
+        ledger.fill_nl, abs=STEP_NL
+    )
 
 
 def _lose_power_at(tear: str, cut_at: int, facts: list[tuple[int, int, int, int]]) -> None:

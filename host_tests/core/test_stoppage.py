@@ -41,7 +41,7 @@ def halted() -> Bench:
     """A pump that a fault stopped, the fault being gone and acknowledged since."""
     bench = Bench()
     bench.run(HOUR_S)
-    bench.pump.raise_(faults.OVER_DELIVERY)
+    bench.pump.raise_fault(faults.OVER_DELIVERY)
     bench.pump.replan()
     bench.order("acknowledge", 1 << faults.OVER_DELIVERY)
     return bench
@@ -95,7 +95,8 @@ def _profile(dose_ug: int) -> Program:
 def test_the_missed_dose_follows_the_profile(stopped_at_h: int) -> None:
     bench = Bench(program=_profile(1500))
     bench.rig.run_until((3 + stopped_at_h * HOUR_S) * US_PER_S)
-    bench.run_until(lambda: bench.pump.calendar.mean is False, 86_400, 600)  # the mean runs first
+    # The mean runs first.
+    bench.run_until(lambda: bench.pump.calendar.use_mean is False, 86_400, 600)
     bench.run(stopped_at_h * HOUR_S - bench.pump.calendar.minute(bench.pump.now_us) * 60)
     bench.order("stop")
     begun_us = bench.rig.now_us
@@ -220,7 +221,7 @@ def test_nothing_but_delivery_can_be_suspended_and_no_fault_is_hidden() -> None:
         bench.order("suspend")
     bench.order("start")
     bench.order("suspend")
-    bench.pump.raise_(faults.OVER_DELIVERY)
+    bench.pump.raise_fault(faults.OVER_DELIVERY)
     pulses = bench.plant.pulses
     bench.run(HOUR_S)
     assert (bench.mode, bench.plant.pulses) == ("HALTED", pulses)

@@ -89,7 +89,7 @@ def _assert_within_bounds(rig: BoardRig) -> None:
     """What a pump would know if its power failed now: settled <= true <= charged (R07)."""
     ledger = _ledger(rig)
     assert ledger.known
-    assert ledger.forward <= rig.plant.pulses <= ledger.forward + ledger.unsure
+    assert ledger.forward <= rig.plant.pulses <= ledger.forward + ledger.unconfirmed_steps
 
 
 def _owe_a_burst(rig: BoardRig) -> int:

@@ -90,7 +90,7 @@ class Desk:
             self.order("refill", round(fill_ml * 1e6), 2000)
             self.order("set_program", program or simple(dose_ug_per_day * 1000))
             self.order("acknowledge", ALL)
-            self.pump.boluses.history.locked_until_us = 0
+            self.pump.history.locked_until_us = 0
             if start:
                 self.order("start")
 
@@ -117,7 +117,7 @@ class Desk:
     @property
     def now_us(self) -> int:
         """Pump time."""
-        return int(self.pump.base_us + self.rig.clock_us)
+        return int(self.rig.pump_us)
 
     @property
     def emitted(self) -> int:
@@ -134,7 +134,7 @@ class Desk:
 
     def run_until_pump(self, at_us: int) -> None:
         """Let time pass until pump time ``at_us``, exactly."""
-        self.rig.run_until(self.rig.clock.true_us(at_us - self.pump.base_us))
+        self.rig.run_until(self.rig.clock.true_us(at_us))
         assert self.now_us == at_us
 
     def ask(self, line: str) -> str:
@@ -190,22 +190,22 @@ class Desk:
         staging, counter, alarms = telemetry.staging, telemetry.sessions.counter, pump.alarms
         program = pump.memory.program
         return {
-            "state": pump.memory.state.pack(pump.boluses.running),
+            "state": pump.memory.state.pack(pump.bolus),
             "program": program and program.pack(),
             "limits": pump.memory.limits.pack(),
             "calibration": pump.memory.calibration.pack(),
             "records": self.records(),
             "keys": (telemetry.keys._data, telemetry.keys.provisioned),
-            "mode": (pump.modes.mode, pump.modes.resting, pump._suspend_until_us),
+            "mode": (pump.modes.mode, pump.modes.resting, pump.suspend_until_us),
             "rate": pump.dosing.rate_nl_per_day,
             "steps": (self.emitted, pump.ledger.charged),
             "alarms": (alarms.active, alarms.latched, alarms.acked, alarms._paused_until_us),
-            "bolus": pump.boluses.running and vars(pump.boluses.running).copy(),
+            "bolus": pump.bolus and vars(pump.bolus).copy(),
             "clock": (pump.calendar.known, pump.calendar.known and pump.calendar.wall_us(0)),
-            "test": pump.alarm_test.due_us,
+            "test": self.rig.controller.alarm_test.due_us,
             "counter": (counter.value, counter.changed, counter.tag),
-            "staged": {k: v for k, v in vars(staging).items() if k not in ("_intent",)},
-            "intent": (pump.intent.wanted, pump.intent.pressed),
+            "staged": {k: v for k, v in vars(staging).items() if k not in ("_confirm_press",)},
+            "intent": (pump.confirm_press.wanted, pump.confirm_press.pressed),
             "sessions": [vars(session).copy() for session in telemetry.sessions.open],
             "reports": (telemetry.reports.period_ms, telemetry.restart),
             "windows": (telemetry.provision_until_us, telemetry.wipe_until_us),

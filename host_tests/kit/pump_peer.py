@@ -3,8 +3,8 @@
 from collections import defaultdict, deque
 
 from cisterna.base.journal import decode_entry
+from cisterna.base.roles import ROLES
 from cisterna.events import describe
-from cisterna.telemetry.keys import ROLES
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
 from host_tests.kit.bench import MIDNIGHT_US, simple
@@ -80,7 +80,7 @@ class PumpEnd:
 
     def cut(self) -> None:
         """Pull the cable, which the pump notices."""
-        self.rig.telemetry.link_lost(self.rig.clock_us)
+        self.rig.telemetry.link_lost(self.rig.pump_us)
         self.pull()
 
     def restart(self) -> bytes:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cisterna.base.roles import ROLES
 from cisterna.base.settings import Calibration, Limits
 from cisterna.telemetry.commands import all_rows
-from cisterna.telemetry.keys import ROLES
 from host_tests.kit.bench import simple
 from host_tests.kit.peer import PtyPeer, TcpPeer, header, pump, reply
 from host_tests.kit.pump_peer import SERIAL, PumpEnd

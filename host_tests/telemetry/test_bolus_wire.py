@@ -68,7 +68,7 @@ def test_the_daily_cap_holds_for_24_h():
         assert asked(desk) == GRANTED
         desk.run(300)
     refused(desk, "daily cap")
-    first_end_us = desk.pump.boluses.history._given[0][0]
+    first_end_us = desk.pump.history._given[0][0]
     desk.run_until_pump(first_end_us + 86_400 * SECOND_US - 1)
     refused(desk, "daily cap")
     desk.run_until_pump(first_end_us + 86_400 * SECOND_US)
@@ -80,9 +80,9 @@ def test_the_daily_cap_holds_for_24_h():
 def test_alarms_of_medium_priority_and_above_bar_the_patients_bolus(code):
     desk = Desk()
     patient = desk.open("patient")
-    desk.pump.raise_(code)
+    desk.pump.raise_fault(code)
     reply = patient.ask("BOL:PAT")
-    if faults.priority(code) >= faults.MEDIUM or faults.NO_BOLUS_MASK >> code & 1:
+    if faults.priority(code) >= faults.MEDIUM or code in faults.NO_BOLUS_CODES:
         assert "the bolus is refused: alarm" in reply
         assert desk.names("BOLUS_GRANTED") == []
     else:
@@ -111,9 +111,9 @@ def test_a_refusal_carries_its_reason(act, reason):
         assert asked(desk) == GRANTED
         desk.run(5)
     elif act == "low":
-        desk.pump.raise_(faults.RESERVOIR_LOW)
+        desk.pump.raise_fault(faults.RESERVOIR_LOW)
     elif act == "daily dose":
-        desk.pump.boluses.history.record(desk.now_us, 690_001, 1)
+        desk.pump.history.record(desk.now_us, 690_001, 1)
     refused(desk, reason)
 
 

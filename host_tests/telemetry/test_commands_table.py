@@ -2,6 +2,7 @@
 
 import pytest
 
+from cisterna.base.roles import ROLES
 from cisterna.parts.program import KINDS
 from cisterna.telemetry import commands, keys, reads, stream, wire, writes
 from cisterna.telemetry.commands import (
@@ -52,8 +53,8 @@ def test_roles_stand_where_authority_is_needed():
 def test_words_and_numbers_are_those_of_the_modules_that_own_them():
     assert specs("PROG:STAG")["kind"][2] == tuple(KINDS)
     for header in ("AUTH:HELL", "KEY:ROT:STAG"):
-        assert specs(header)["role"][2] == tuple(keys.ROLES)
-    assert tuple(specs("KEY:PROV")) == tuple(keys.ROLES)
+        assert specs(header)["role"][2] == ROLES
+    assert tuple(specs("KEY:PROV")) == ROLES
     arguments = [*specs("KEY:PROV").values(), specs("KEY:ROT:STAG")["wrapped"]]
     assert {spec[2] for spec in arguments} == {2 * keys.KEY_BYTES}
     assert specs("AUTH:PROV")["mac"][2] == wire.MAC_DIGITS

@@ -27,7 +27,7 @@ def done(desk: Desk) -> list[Any]:
         desk.telemetry.keys._data,
         desk.telemetry.keys.damaged,
         len(desk.names("BOLUS_GRANTED")),
-        pump.boluses.history.locked_until_us > desk.now_us,
+        pump.history.locked_until_us > desk.now_us,
     ]
 
 

@@ -62,7 +62,7 @@ def test_losing_the_host_never_leaves_delivery_suspended(how):
     begun_us = desk.now_us
     desk.run(10)
     if how == "link lost":
-        desk.telemetry.link_lost(desk.rig.clock_us)
+        desk.telemetry.link_lost(desk.rig.pump_us)
     elif how == "bye":
         clinician.ask("AUTH:BYE")
     elif how == "displaced":
@@ -98,10 +98,10 @@ def test_losing_the_link_changes_no_mode(mode):
     elif mode in ("SUSPENDED", "STOPPED"):
         assert clinician.ask("DEL:SUSP" if mode == "SUSPENDED" else "DEL:STOP") == "OK"
     elif mode == "HALTED":
-        desk.pump.raise_(faults.EMPTY)
+        desk.pump.raise_fault(faults.EMPTY)
         desk.order("acknowledge", 0)
     assert desk.mode == mode
-    desk.telemetry.link_lost(desk.rig.clock_us)
+    desk.telemetry.link_lost(desk.rig.pump_us)
     assert desk.mode == mode
     assert desk.read("AUTH?")["sessions"] == []
     assert desk.ask("TEL?") == "0"
@@ -118,7 +118,7 @@ def test_steps_go_on_as_if_the_link_had_never_been():
     for seconds in range(1, 100):
         for desk in (alone, linked):
             desk.run(seconds)
-        linked.telemetry.link_lost(linked.rig.clock_us)
+        linked.telemetry.link_lost(linked.rig.pump_us)
         assert linked.emitted == alone.emitted
     assert alone.emitted > 50
 
@@ -129,8 +129,8 @@ def test_steps_go_on_as_if_the_link_had_never_been():
 def sounding() -> Desk:
     """A pump whose alarm is heard."""
     desk = Desk()
-    desk.pump.raise_(faults.STOPPED)
-    desk.pump.raise_(faults.POWER_LOST)
+    desk.pump.raise_fault(faults.STOPPED)
+    desk.pump.raise_fault(faults.POWER_LOST)
     desk.order("acknowledge", 0)
     assert desk.rig.hal.signal.audible
     return desk
@@ -170,7 +170,7 @@ def test_a_pause_ends_with_the_session_that_asked_for_it(how):
     if how == "bye":
         clinician.ask("AUTH:BYE")
     elif how == "link lost":
-        desk.telemetry.link_lost(desk.rig.clock_us)
+        desk.telemetry.link_lost(desk.rig.pump_us)
     elif how == "displaced":
         desk.open("clinician")
     elif how == "idle":
@@ -207,6 +207,6 @@ def test_the_end_of_another_session_leaves_the_pause():
 def test_a_new_alarm_breaks_the_pause():
     desk = sounding()
     assert desk.open("clinician").ask("ALAR:PAUS 120") == "OK"
-    desk.pump.raise_(faults.UNDER_DELIVERY)
+    desk.pump.raise_fault(faults.UNDER_DELIVERY)
     desk.order("acknowledge", 0)
     assert desk.rig.hal.signal.audible

@@ -107,7 +107,7 @@ def test_asking_again_makes_the_60_s_no_longer():
     desk.run(30)
     refused(desk, provisioning(), PRESS_NOW)
     desk.run_until_pump(begun_us + 60 * SECOND_US)
-    assert not desk.pump.intent.wanted
+    assert not desk.pump.confirm_press.wanted
 
 
 @pytest.mark.req("T03")
@@ -142,7 +142,7 @@ def test_keys_are_not_taken_over_a_link_that_is_no_cable():
     desk.rig.link.local = False
     desk.hold(5)
     refused(desk, provisioning(), "over USB only")
-    assert not desk.pump.intent.wanted
+    assert not desk.pump.confirm_press.wanted
 
 
 @pytest.mark.req("T05")
@@ -424,7 +424,7 @@ def test_a_session_offered_before_its_key_or_the_link_went_is_not_opened_after(h
         desk.telemetry.wipe_until_us = desk.now_us + 1
         assert "OK" in desk.ask(WIPE)
     else:
-        desk.telemetry.link_lost(desk.rig.clock_us)
+        desk.telemetry.link_lost(desk.rig.pump_us)
     refused(desk, proof, "no session was offered")
 
 

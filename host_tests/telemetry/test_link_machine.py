@@ -36,6 +36,8 @@ POSSIBLE = {
     "DEL:RES": ("SUSPENDED",),
     "ALAR:ACK": (*FLOWING, "STOPPED"),
 }
+# Codes of the faults of medium and high priority.
+ABOVE_LOW = [code for code, row in enumerate(faults.FAULTS) if row[1] > faults.LOW]
 
 
 class Staged:
@@ -114,8 +116,8 @@ class LinkMachine(RuleBasedStateMachine):
         """The reason why it is not possible now; empty if it is."""
         pump = self.desk.pump
         if what == "BOL:PAT":
-            history = pump.boluses.history  # proved by TestBolusMachine
-            barred = pump.alarms.present & ~faults.LOW_MASK
+            history = pump.history  # proved by TestBolusMachine
+            barred = pump.alarms.any_present(ABOVE_LOW)
             locked = self.now_us < history.locked_until_us
             full = history.patient_count(self.now_us) >= 6
             return "-221" if self.mode != "BASAL" or barred or locked or full else ""
@@ -125,7 +127,7 @@ class LinkMachine(RuleBasedStateMachine):
         """It is done."""
         pump = self.desk.pump
         if what in ("BOL", "BOL:PAT"):
-            self.mode, self.bolus_until_us = "BOLUS", pump.boluses.running.end_us
+            self.mode, self.bolus_until_us = "BOLUS", pump.bolus.end_us
             self.boluses += 1
         elif what == "PROG":
             self.dose_ng = value
@@ -363,7 +365,7 @@ class LinkMachine(RuleBasedStateMachine):
         if self.staged is not None:
             ends_us.append(self.staged.until_us)
         ends_us += [self.suspended_until_us, self.bolus_until_us]
-        ends_us.append(self.desk.pump.boluses.history.locked_until_us)
+        ends_us.append(self.desk.pump.history.locked_until_us)
         return [end_us - self.now_us for end_us in ends_us]
 
     @rule(seconds=st.one_of(st.sampled_from([0.001, 1, 61, 130, 1800]), st.floats(0, 70)))
@@ -470,7 +472,7 @@ class LinkMachine(RuleBasedStateMachine):
         else:
             told = shown["id"], shown["echo"], shown["pressed"], shown["confirmed"]
             assert told == (staged.number, staged.echo, staged.pressed, staged.confirmed)
-        assert desk.pump.intent.wanted == (staged is not None)
+        assert desk.pump.confirm_press.wanted == (staged is not None)
 
     @invariant()
     def no_bolus_is_given_that_nobody_was_granted(self) -> None:
@@ -481,12 +483,12 @@ class LinkMachine(RuleBasedStateMachine):
         ledger, plant = self.desk.pump.ledger, self.desk.rig.plant
         step_nl = self.desk.pump.memory.calibration.step_pl / 1000
         whole_nl = ledger.remaining_nl + ledger.delivered_nl + ledger.primed_nl
-        assert abs(ledger.fill_nl - whole_nl - ledger.unsure * step_nl) <= step_nl
+        assert abs(ledger.fill_nl - whole_nl - ledger.unconfirmed_steps * step_nl) <= step_nl
         true_nl = ledger.fill_nl - plant.rotor_steps * step_nl
         charged = max(ledger.charged, ledger.forward) - ledger.forward
         assert ledger.remaining_nl - (charged + 1) * step_nl <= true_nl
         assert true_nl <= ledger.most_remaining_nl + step_nl
-        assert ledger.unsure <= self.cuts * 512
+        assert ledger.unconfirmed_steps <= self.cuts * 512
 
 
 @pytest.mark.req("T02", "T03", "T05", "F09")

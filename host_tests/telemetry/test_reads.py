@@ -26,7 +26,7 @@ def busy() -> Desk:
     clinician.ask("ALAR:PAUS 100")
     clinician.stage("PROG:STAG continuous,2000,12000,600,3600,6,127,0,250000")
     desk.press()
-    desk.pump.raise_(faults.SUPPLY_SENSOR)
+    desk.pump.raise_fault(faults.SUPPLY_SENSOR)
     desk.order("acknowledge", 0)
     return desk
 
@@ -49,12 +49,12 @@ def everything(desk: Desk) -> dict:
     facts = desk.facts()
     facts["log"] = (pump.log.sequence, list(desk.rig.store.ring))
     facts["writes"] = desk.rig.store.writes
-    facts["times"] = (pump.now_us, pump._slow_due_us, pump._rates_due_us, pump._saved_us)
+    facts["times"] = (pump.now_us, pump.settle_due_us, pump.rates_due_us, pump.saved_us)
     facts["ticks"] = desk.rig.ticks
     facts["dosing"] = vars(pump.dosing).copy()
     facts["guard"] = vars(pump.guard).copy()
     facts["sampler"] = {k: v for k, v in vars(pump.sampler).items() if not k.startswith("_chan")}
-    facts["history"] = vars(pump.boluses.history).copy()
+    facts["history"] = vars(pump.history).copy()
     facts["telemetry"] = (
         telemetry.outcome,
         telemetry.paused_by,
@@ -96,7 +96,7 @@ def test_asking_what_is_staged_after_its_time_leaves_it_to_the_tick():
     desk.open("clinician").stage("BOL:STAG 5000,60")
     facts = desk.facts()
     for byte in b"STAG?\n":
-        assert not desk.telemetry.receive(desk.rig.clock_us + 60 * SECOND_US, byte)
+        assert not desk.telemetry.receive(desk.rig.pump_us + 60 * SECOND_US, byte)
     assert desk.rig.link.take() == b"{}\n"
     assert desk.facts() == facts
 
@@ -155,7 +155,7 @@ def test_the_3_min_begin_with_the_proof_and_not_with_the_hello():
 def test_a_line_that_comes_before_the_tick_is_judged_by_the_clock():
     desk = Desk()
     line = desk.open("clinician").frame("DEL:STOP")
-    late_us = desk.rig.clock_us + IDLE_US
+    late_us = desk.rig.pump_us + IDLE_US
     for byte in line.encode() + b"\n":
         desk.telemetry.receive(late_us, byte)
     assert b"no such session" in desk.rig.link.take()

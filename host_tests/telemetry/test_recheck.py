@@ -150,12 +150,12 @@ def test_every_integer_is_held_to_the_tables_range_first(row):
 
 def alarm(code: int) -> Callable[[Desk], object]:
     """An alarm comes."""
-    return lambda desk: desk.pump.raise_(code)
+    return lambda desk: desk.pump.raise_fault(code)
 
 
 def given(dose_ng: int) -> Callable[[Desk], object]:
     """A bolus has ended a moment ago."""
-    return lambda desk: desk.pump.boluses.history.record(desk.now_us, dose_ng, 0)
+    return lambda desk: desk.pump.history.record(desk.now_us, dose_ng, 0)
 
 
 def limits(**values: int) -> Callable[[Desk], object]:
@@ -245,9 +245,9 @@ def test_a_bolus_is_given_once_its_alarm_has_gone_within_the_minute():
     clinician = desk.open("clinician")
     staged = clinician.stage(BOLUS)
     desk.press()
-    desk.pump.raise_(faults.SUPPLY_SENSOR)
-    desk.pump.raise_(faults.RESERVOIR_LOW)
+    desk.pump.raise_fault(faults.SUPPLY_SENSOR)
+    desk.pump.raise_fault(faults.RESERVOIR_LOW)
     assert "alarm" in clinician.commit(staged)
-    desk.pump.gone(faults.RESERVOIR_LOW)
+    desk.pump.clear_fault(faults.RESERVOIR_LOW)
     assert clinician.ask("ALAR:ACK RESERVOIR_LOW") == "OK"
     assert clinician.commit(staged) == "OK"

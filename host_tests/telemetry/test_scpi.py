@@ -222,7 +222,7 @@ def test_a_pump_that_delivers_or_is_to_does_not_restart(mode):
     elif mode == "SUSPENDED":
         desk.order("suspend")
     elif mode == "HALTED":
-        desk.pump.raise_(11)
+        desk.pump.raise_fault(11)
         desk.order("acknowledge", 0)
     elif mode == "SELFTEST":
         desk.rig.power_down()
@@ -285,7 +285,7 @@ def test_arguments_that_come_together_are_missed_together(role, text):
 def test_alarms_are_acknowledged_by_name_each_of_several(order):
     desk = Desk()
     for code in (faults.CLOCK_LOST, faults.SUPPLY_LOW, faults.BUTTON_STUCK):
-        desk.pump.raise_(code)
+        desk.pump.raise_fault(code)
     assert desk.open("service").ask(f"ALAR:ACK {','.join(order)}".lower()) == "OK"
     assert sorted(desk.names("ALARM_ACKED")[-2:]) == ["CLOCK_LOST", "SUPPLY_LOW"]
     assert desk.pump.alarms.present >> faults.BUTTON_STUCK & 1

@@ -92,7 +92,7 @@ def test_an_event_that_waits_for_the_tick_is_not_told_once_they_are_off():
     wrong = Session(desk, "observer", observer.name, b"wrong").frame("STAT?")
     desk.rig.link.take()
     for byte in f"{wrong}\nTEL:PER 0\n".encode():
-        desk.telemetry.receive(desk.rig.clock_us, byte)
+        desk.telemetry.receive(desk.rig.pump_us, byte)
     desk.run(10)
     replies = desk.rig.link.take().decode().splitlines()
     assert len(replies) == 2
@@ -103,7 +103,7 @@ def test_an_event_that_waits_for_the_tick_is_not_told_once_they_are_off():
 def test_they_end_with_the_link():
     desk = Desk()
     desk.rig.send(b"TEL:PER 1000\n")
-    desk.telemetry.link_lost(desk.rig.clock_us)
+    desk.telemetry.link_lost(desk.rig.pump_us)
     desk.rig.link.take()
     desk.run(60)
     assert desk.rig.link.take() == b""

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cisterna.parts.button import Intent
-from cisterna.telemetry.keys import CLINICIAN, SERVICE
+from cisterna.base.roles import CLINICIAN, SERVICE
+from cisterna.parts.button import ConfirmPress
 from cisterna.telemetry.reads import members
 from cisterna.telemetry.staging import Change, Staging
 from cisterna.telemetry.wire import CommandError
@@ -98,7 +98,7 @@ def test_it_expires_without_a_tick_too():
     staged = clinician.stage(BOLUS)
     desk.press()
     line = clinician.frame(committing(staged))
-    late_us = desk.rig.clock_us + 60 * SECOND_US
+    late_us = desk.rig.pump_us + 60 * SECOND_US
     for byte in b"STAG?\n" + line.encode() + b"\n":
         desk.telemetry.receive(late_us, byte)
     replies = desk.rig.link.take().decode().splitlines()
@@ -299,7 +299,7 @@ def test_a_press_is_a_bolus_again_once_nothing_is_staged(how):
     elif how == "dropped":
         clinician.ask("STAG:DROP")
     else:
-        desk.telemetry.link_lost(desk.rig.clock_us)
+        desk.telemetry.link_lost(desk.rig.pump_us)
     desk.press()
     assert desk.names("BOLUS_GRANTED") == ["patient 5000 nL"]
 
@@ -356,16 +356,16 @@ def test_a_stage_shows_old_and_new():
 @pytest.mark.req("T03", "T05")
 def test_only_the_role_that_staged_commits_even_if_the_table_let_another():
     """The table has one role a change; this holds by itself, too."""
-    intent = Intent()
+    intent = ConfirmPress()
     done: list[int] = []
     staging = Staging(intent)
     change = Change("BOL", members([("dose_ng", 1)]), done.append)
     echo = json.loads(staging.stage(0, change, 7, CLINICIAN))["echo"]
     assert intent.take()
     with pytest.raises(CommandError, match="clinician staged it and commits it"):
-        staging.commit(0, 0, "BOL", 7, echo, SERVICE)
+        staging.commit(0, "BOL", 7, echo, SERVICE)
     assert done == []
-    staging.commit(5, 0, "BOL", 7, echo, CLINICIAN)
+    staging.commit(5, "BOL", 7, echo, CLINICIAN)
     assert done == [5]
 
 

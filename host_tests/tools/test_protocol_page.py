@@ -16,8 +16,8 @@ import pytest
 
 from cisterna import events
 from cisterna.base import faults, modes
+from cisterna.base.roles import ROLES
 from cisterna.telemetry import commands, wire
-from cisterna.telemetry.keys import ROLES
 from cisterna_tools.protocol import __main__ as protocol
 from cisterna_tools.protocol import members, tables
 

@@ -16,6 +16,7 @@ from cisterna.base.settings import Calibration, Limits
 from cisterna.controller import Controller
 from cisterna.orders import Orders
 from cisterna.parts.program import Program
+from cisterna.pump import Pump
 from cisterna_sim import tape_ops as ops
 from host_tests.vm.facts import mem_alloc, print_exception, tell, ticks_diff, ticks_ms
 from host_tests.vm.reel import Diverged, Tape, text
@@ -147,10 +148,10 @@ class Log:
     def __init__(self, folder):
         self.events = open(folder + "/events.bin", "wb")  # noqa: SIM115 - closed at the end
         self._motor = open(folder + "/motor.log", "w")  # noqa: SIM115
-        self.clock_us = 0
+        self.now_us = 0
 
     def moved(self, text):
-        self._motor.write(f"{self.clock_us} {text}\n")
+        self._motor.write(f"{self.now_us} {text}\n")
 
     def close(self):
         self.events.close()
@@ -163,28 +164,29 @@ class Replay:
     def __init__(self, tape, log, kept, measures):
         self._tape, self._log, self._kept = tape, log, kept
         self._measures = measures
-        self._pump: Any = None
+        self._controller: Any = None
         self._orders: Any = None
         # Heap in use: after a call, garbage of that call with it; the most that a tick adds.
         self.peak = self.tick_peak = 0
         self.ticks = 0
 
-    def _boot(self, clock_us, cause, encoder, level, calibration):
-        self._pump = self._orders = None
-        self._log.clock_us = clock_us
+    def _boot(self, cause, encoder, level, calibration):
+        self._controller = self._orders = None
         hal = Hal(self._tape, self._log, self._kept, encoder, level)
         board = Calibration.unpack(calibration)
         assert isinstance(board, Calibration)
-        self._pump = Controller(hal, board, clock_us, cause)
-        self._orders = Orders(self._pump)
+        pump = Pump(hal, board)
+        self._log.now_us = pump.now_us
+        self._controller = Controller(pump, cause)
+        self._orders = Orders(self._controller)
 
-    def _tick(self, clock_us):
-        self._log.clock_us = clock_us
+    def _tick(self, now_us):
+        self._log.now_us = now_us
         self.ticks += 1
-        return self._pump.tick(clock_us)
+        return self._controller.tick(now_us)
 
     def _look(self):
-        return int(self._pump.sampler.look())
+        return int(self._controller.pump.sampler.look())
 
     def _order(self, name, arguments):
         arguments = json.loads(arguments)
@@ -192,7 +194,7 @@ class Replay:
             if isinstance(value, dict):
                 for kind, packed in value.items():
                     arguments[place] = _PACKED[kind](binascii.unhexlify(packed))
-        self._log.clock_us = arguments[0]
+        self._log.now_us = arguments[0]
         return getattr(self._orders, name.decode())(*arguments)
 
     def _in_use(self, collected=False):

@@ -16,6 +16,7 @@ from cisterna.controller import Controller
 from cisterna.orders import Orders
 from cisterna.parts.program import continuous
 from cisterna.parts.sampler import PERIOD_US
+from cisterna.pump import Pump
 from cisterna_sim.rig_board import default_calibration
 from hal.files import FilesStore
 from host_tests.vm.facts import mem_alloc, tell
@@ -118,8 +119,8 @@ class Run:
     It collects after each tick, so that what is allocated when the next begins is of the looks.
     """
 
-    def __init__(self, pump):
-        self.pump = pump
+    def __init__(self, controller):
+        self.controller = controller
         self.now_us = self.due_us = self.look_us = 0
         self.reset()
 
@@ -128,8 +129,8 @@ class Run:
         self.look_sum = self.tick_most = self.save_most = 0
 
     def until(self, end_us):
-        pump, ledger = self.pump, self.pump.ledger
-        look, tick = pump.sampler.look, pump.tick
+        pump, tick = self.controller.pump, self.controller.tick
+        ledger, look = pump.ledger, pump.sampler.look
         gc.collect()
         collected = mem_alloc()
         while self.now_us < end_us:
@@ -161,8 +162,9 @@ def main(dose_ug, kind="dict"):
         mounted("/lfs", 64)
     store = FilesStore("/lfs/state") if kind == "files" else DictStore()
     hal = Hal(calibration, store)
-    pump = Controller(hal, calibration, 0)
-    orders, run = Orders(pump), Run(pump)
+    pump = Pump(hal, calibration)
+    controller = Controller(pump)
+    orders, run = Orders(controller), Run(controller)
     run.until(3_000_000)
     orders.set_limits(run.now_us, Limits({"max_daily_dose_ng": 5_000_000}))
     orders.refill(run.now_us, _FILL_NL, 2000)

@@ -8,13 +8,14 @@ _BILLION = 1_000_000_000
 
 
 class BoardClock:
-    """What the firmware reads as time, from true time in us; starts at 0 when the board boots."""
+    """What the firmware reads as time, from true time in us: ``start_us`` when the board boots."""
 
-    def __init__(self, boot_us: int, oscillator_ppm: float) -> None:
+    def __init__(self, boot_us: int, oscillator_ppm: float, start_us: int = 0) -> None:
         self._boot_us = boot_us
+        self._start_us = start_us
         self._per_billion = _BILLION + round(oscillator_ppm * 1000)
         self._elapsed_us = 0
-        self._ticks = TicksClock(self._read)
+        self._ticks = TicksClock(self._read, start_us)
 
     def _read(self) -> int:
         return (TICKS_PERIOD - _BEFORE_WRAP_US + self._elapsed_us) % TICKS_PERIOD
@@ -29,6 +30,6 @@ class BoardClock:
         self._elapsed_us = elapsed_us
         return self._ticks.now_us()
 
-    def true_us(self, clock_us: int) -> int:
-        """First true time at which the firmware's clock shows ``clock_us``."""
-        return self._boot_us - (-clock_us * _BILLION // self._per_billion)
+    def true_us(self, pump_us: int) -> int:
+        """First true time at which the firmware's clock shows ``pump_us``."""
+        return self._boot_us - (-(pump_us - self._start_us) * _BILLION // self._per_billion)

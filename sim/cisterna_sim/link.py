@@ -53,20 +53,25 @@ class LinkedRig(Rig):
     def boot(self, cause: int) -> None:
         super().boot(cause)
         self.telemetry = Telemetry(
-            self.pump, self.orders, self.link, self._random.randbytes, BOARD_NAME, self.serial
+            self.controller,
+            self.orders,
+            self.link,
+            self._random.randbytes,
+            BOARD_NAME,
+            self.serial,
         )
 
-    def tick_firmware(self, clock_us: int) -> int:
-        return self.telemetry.tick(clock_us)
+    def tick_firmware(self, now_us: int) -> int:
+        return self.telemetry.tick(now_us)
 
     def send(self, data: bytes) -> None:
         """Type something; what it asks for is done when this returns. Lost without power."""
-        clock_us = self.clock_us  # asked for once: it is half the time of a flood
+        pump_us = self.pump_us  # asked for once: it is half the time of a flood
         for byte in data:
             if not self.powered:
                 return
             try:
-                changed = self.telemetry.receive(clock_us, byte)
+                changed = self.telemetry.receive(pump_us, byte)
             except PowerCut:
                 self.power_down()
                 raise
@@ -76,7 +81,7 @@ class LinkedRig(Rig):
                 if self.telemetry.restart:
                     self.power_down()
                     self.power_up(_RESTART)
-                    clock_us = self.clock_us
+                    pump_us = self.pump_us
 
     def ask(self, line: str) -> str:
         """Send a line and return the reply, telemetry lines left out."""

@@ -15,6 +15,7 @@ from cisterna.base.settings import Calibration
 from cisterna.controller import Controller
 from cisterna.orders import Orders, Refused
 from cisterna.parts.sampler import PERIOD_US, Channel
+from cisterna.pump import Pump
 from cisterna_sim.clock import BoardClock
 from cisterna_sim.hal import NEVER, SimButton, SimHal, SimStepper
 from cisterna_sim.plant import Plant, PlantConfig
@@ -38,8 +39,9 @@ EventHook = Callable[[int, int, int, int], None]
 class Rig:
     """A pump on a plant, powered or not.
 
-    ``pump`` and ``orders`` are the firmware of the present boot; ``hal`` its ports. True time is
-    ``now_us``. ``on_event(pump time in 10 ms, event, subject, value)`` hears the event log.
+    ``pump``, ``controller`` and ``orders`` are the firmware of this boot; ``hal`` its ports. True
+    time is ``now_us``, the pump's time ``pump_us``. ``on_event(pump time in 10 ms, event, subject,
+    value)`` hears the event log.
     """
 
     stepper_type = SimStepper
@@ -88,7 +90,6 @@ class Rig:
         self.clock = BoardClock(plant.now_us, self.config.oscillator_ppm)
         self.hal = SimHal(plant, self.store, self.button, *self._fitted, self.stepper_type)
         self.powered = True
-        self._rate_since_us = 0
         try:
             self.boot(cause)
         except PowerCut:
@@ -100,12 +101,20 @@ class Rig:
 
     def boot(self, cause: int) -> None:
         """Make the firmware of this boot: what ``power_up`` calls once the ports are there."""
-        self.pump = Controller(self.hal, self.calibration, self.clock_us, cause)
-        self.orders = Orders(self.pump)
+        self.wake(Pump(self.hal, self.calibration))
+        self.controller = Controller(self.pump, cause)
+        self.orders = Orders(self.controller)
 
-    def tick_firmware(self, clock_us: int) -> int:
+    def wake(self, pump: Pump) -> None:
+        """Take ``pump`` as the one of this boot, and start the board's clock at its time."""
+        self.pump = pump
+        plant, ppm = self.plant, self.config.oscillator_ppm
+        self.clock = BoardClock(plant.now_us, ppm, pump.now_us)
+        self._rate_since_us = self.pump_us
+
+    def tick_firmware(self, now_us: int) -> int:
         """Tick the firmware; when it wants to be ticked next."""
-        return self.pump.tick(clock_us)
+        return self.controller.tick(now_us)
 
     def power_down(self) -> None:
         """Cut the power at the present."""
@@ -121,8 +130,8 @@ class Rig:
         return self.plant.now_us
 
     @property
-    def clock_us(self) -> int:
-        """The firmware's time now."""
+    def pump_us(self) -> int:
+        """The pump's time now."""
         return self.clock.at(self.plant.now_us)
 
     def order(self, method: Callable[..., object], *args: object) -> object:
@@ -130,7 +139,7 @@ class Rig:
         if not self.powered:
             raise Refused("the pump has no power; wait until it is back")
         try:
-            return method(self.clock_us, *args)
+            return method(self.pump_us, *args)
         except PowerCut:
             self.power_down()
             raise
@@ -161,13 +170,13 @@ class Rig:
         """Volume that program and boluses have asked for so far."""
         units = self._programmed_units
         if self.powered:
-            units += self._rate * (self.clock_us - self._rate_since_us)
+            units += self._rate * (self.pump_us - self._rate_since_us)
         return units / 86_400_000_000
 
     def _account_rate(self, rate: int) -> None:
-        clock_us = self.clock.at(self.plant.now_us)
-        self._programmed_units += self._rate * (clock_us - self._rate_since_us)
-        self._rate, self._rate_since_us = rate, clock_us
+        pump_us = self.pump_us
+        self._programmed_units += self._rate * (pump_us - self._rate_since_us)
+        self._rate, self._rate_since_us = rate, pump_us
 
     def _hear(self, entry: bytes) -> None:
         if self.on_event is not None:
@@ -216,7 +225,7 @@ class Rig:
         self.ticks += 1
         pump = self.pump
         try:
-            due_us = self.tick_firmware(self.clock.at(self.plant.now_us))
+            due_us = self.tick_firmware(self.pump_us)
         except PowerCut:
             self.power_down()
             raise

@@ -146,7 +146,7 @@ class Stage:
         """Draw off what is left, fill, and tell the pump."""
         rig = self.rig
         if rig.powered:
-            rig.order(rig.pump.tick)  # the account to be closed holds every step
+            rig.order(rig.controller.tick)  # the account to be closed holds every step
         drawn_nl = max(0, round(rig.plant.withdraw()))
         concentration = self.scenario.drug.concentration_ug_per_ml
         rig.plant.refill(fill_nl / 1e6, concentration)
@@ -189,7 +189,7 @@ class Stage:
         valid = rig.powered and channel.valid_low <= raw <= channel.valid_high
         return (
             plant.now_us / 1e6,
-            (pump.base_us + rig.clock_us) / 1e6 if rig.powered else pump.now_us / 1e6,
+            (rig.pump_us if rig.powered else pump.now_us) / 1e6,
             modes.MODE_NAMES[pump.modes.mode if rig.powered else modes.OFF],
             round(rig.programmed_nl),
             self.counted_nl,
@@ -207,20 +207,20 @@ class Stage:
             self._patient.effect_percent,
             plant.tip_ng,
             self._drawn_before_nl + self._volume_nl(pump.ledger.reversed),
-            self._volume_nl(pump.ledger.unsure),
+            self._volume_nl(pump.ledger.unconfirmed_steps),
         )
 
     def facts(self) -> dict[str, Any]:
         """What the summary needs to know of the pump."""
         pump, scenario = self.rig.pump, self.scenario
         calibration, limits = pump.memory.calibration, pump.memory.limits
-        low_s, refill_s = pump.content.seconds_to_refill()
+        low_s, refill_s = pump.refill.seconds_to_refill()
         wall_us = pump.calendar.wall_us(pump.now_us) if pump.calendar.known else None
         return {
             "quantum_pl": calibration.step_pl,
             "capacity_nl": calibration.capacity_nl,
             "concentration_ug_per_ml": scenario.drug.concentration_ug_per_ml,
-            "low_nl": pump.content.low_nl,
+            "low_nl": pump.refill.low_nl,
             "empty_nl": limits.empty_nl,
             "occlusion_pa": limits.occlusion_pa,
             "low_date": _date(wall_us, low_s) if low_s else None,

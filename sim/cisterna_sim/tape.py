@@ -19,6 +19,7 @@ from cisterna.base.settings import Limits
 from cisterna.controller import Controller
 from cisterna.orders import Orders
 from cisterna.parts.program import Program
+from cisterna.pump import Pump
 from cisterna_sim import tape_ops as ops
 from cisterna_sim.hal import SimHal
 from cisterna_sim.rig import Rig
@@ -37,7 +38,7 @@ class Tape:
         self.motor: list[str] = []
         self.events: list[bytes] = []
         self.calls = 0  # that the core made
-        self.clock_us = 0
+        self.now_us = 0
         self._depth = 0
 
     def _int(self, value: int) -> None:
@@ -83,7 +84,7 @@ class Tape:
 
     def moved(self, text: str) -> None:
         """Note what the motor was told."""
-        self.motor.append(f"{self.clock_us} {text}\n")
+        self.motor.append(f"{self.now_us} {text}\n")
 
     def save(self, folder: Path, store: DictStore) -> None:
         """Write the tape, and beside it what the core did."""
@@ -202,8 +203,8 @@ def _json(value: object) -> object:
 class _Orders(Orders):
     """Orders, every one of which is taped; what they ask themselves is not."""
 
-    def __init__(self, pump: Controller, tape: Tape) -> None:
-        super().__init__(pump)
+    def __init__(self, controller: Controller, tape: Tape) -> None:
+        super().__init__(controller)
         self._tape = tape
 
     def __getattribute__(self, name: str) -> Any:
@@ -211,11 +212,11 @@ class _Orders(Orders):
         if name.startswith(("_", "check_")):
             return found
 
-        def taped(clock_us: int, *arguments: Any) -> Any:
+        def taped(now_us: int, *arguments: Any) -> Any:
             tape = self._tape
-            tape.clock_us = clock_us
-            fields = (name, json.dumps([clock_us, *map(_json, arguments)]))
-            return tape.call(ops.ORDER, fields, lambda: found(clock_us, *arguments))
+            tape.now_us = now_us
+            fields = (name, json.dumps([now_us, *map(_json, arguments)]))
+            return tape.call(ops.ORDER, fields, lambda: found(now_us, *arguments))
 
         return taped
 
@@ -225,11 +226,11 @@ class _Controller(Controller):
 
     tape: Tape
 
-    def tick(self, clock_us: int) -> int:
+    def tick(self, now_us: int) -> int:
         tape = self.tape
-        tape.clock_us = clock_us
+        tape.now_us = now_us
         tick = super().tick
-        due_us: int = tape.call(ops.TICK, (clock_us,), lambda: tick(clock_us))
+        due_us: int = tape.call(ops.TICK, (now_us,), lambda: tick(now_us))
         return due_us
 
 
@@ -242,24 +243,26 @@ class TapedRig(Rig):
 
     def boot(self, cause: int) -> None:
         """Make the firmware of this boot, taped."""
-        tape, hal, clock_us = self.tape, self.hal, self.clock_us
-        tape.clock_us = clock_us
+        tape, hal = self.tape, self.hal
         fields = (
-            clock_us,
             cause,
             hal.encoder is not None,
             hal.level is not None,
             self.calibration.pack(),
         )
-        pump: _Controller = tape.call(
-            ops.BOOT,
-            fields,
-            lambda: _Controller(_Hal(hal, tape), self.calibration, clock_us, cause),
-        )
-        pump.tape = tape
-        look = pump.sampler.look
-        vars(pump.sampler)["look"] = lambda: tape.call(ops.LOOK, (), look)
-        self.pump, self.orders = pump, _Orders(pump, tape)
+
+        def boot() -> _Controller:
+            pump = Pump(_Hal(hal, tape), self.calibration)
+            self.wake(pump)
+            tape.now_us = pump.now_us
+            return _Controller(pump, cause)
+
+        controller: _Controller = tape.call(ops.BOOT, fields, boot)
+        controller.tape = tape
+        sampler = self.pump.sampler
+        look = sampler.look
+        vars(sampler)["look"] = lambda: tape.call(ops.LOOK, (), look)
+        self.controller, self.orders = controller, _Orders(controller, tape)
 
 
 def record(scenario: Scenario, folder: Path) -> Tape:

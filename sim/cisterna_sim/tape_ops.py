@@ -19,8 +19,8 @@ Runs on CPython and on MicroPython, so it holds nothing but the table.
 
 # name, fields of the arguments, fields of the answer
 OPS = (
-    ("boot", "iiiis", ""),  # clock, cause, encoder fitted, level fitted, packed calibration
-    ("tick", "i", ""),  # clock
+    ("boot", "iiis", ""),  # cause, encoder fitted, level fitted, packed calibration
+    ("tick", "i", ""),  # pump time
     ("look", "", ""),
     ("order", "ss", ""),  # name, arguments as JSON
     ("returned", "o", ""),

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         def read(self) -> int:
             """Raw reading 0..65535, or INVALID."""
 
-    class Intent(Protocol):
+    class Button(Protocol):
         """The physical button."""
 
         def pressed(self) -> bool:
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
         def supply(self) -> Sensor: ...
 
         @property
-        def button(self) -> Intent: ...
+        def button(self) -> Button: ...
 
         @property
         def signal(self) -> Signal: ...

@@ -2,18 +2,25 @@
 
 The rules, after IEC 60601-1-8 and the pumps of the field:
 
-- An alarm is *present* from the moment its condition is raised until the condition is gone and
-  it has been acknowledged; a fault latched for service also needs ``service``.
-- The highest priority present wins the signal; within a priority the earlier row of the fault
-  table. Lower ones are kept, and are announced again when the higher one goes.
-- An acknowledged alarm is silent and stays visible. A new one sounds.
-- An audio pause lasts at most two minutes, ends by itself, and is broken by any new alarm of at
-  least the priority that was paused.
-- The first fault that stopped the pump is kept until no stop fault is present.
+1. An alarm is *present* from the moment its condition is raised until the condition is gone and
+   it has been acknowledged; a fault latched for service also needs ``service``.
+2. The highest priority present wins the signal; within a priority the earlier row of the fault
+   table. Lower ones are kept, and are announced again when the higher one goes.
+3. An acknowledged alarm is silent and stays visible. A new one sounds.
+4. An audio pause lasts at most two minutes, ends by itself, and is broken by any new alarm of at
+   least the priority that was paused.
+5. The first fault that stopped the pump is kept until no stop fault is present.
+
+What a tick asks (``is_active``, ``is_present``, ``any_present``, ``signal``) takes no heap however
+many faults there are: on a board an integer of more than 30 bits would. Masks, integers with a bit
+for each code, are for records and for people.
 """
 
-from ..base.compat import const
-from ..base.faults import FAULTS, NONE, PRIORITY_MASKS, SERVICE_MASK, STOP_MASK
+from ..base.compat import TYPE_CHECKING, const
+from ..base.faults import FAULTS, NONE, SERVICE, STOP, STOP_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_PAUSE_US = const(120_000_000)
 
@@ -31,72 +38,125 @@ TONES = (
 # Fundamental within 150..1000 Hz; a square wave carries the harmonics.
 TONE_HZ = const(440)
 
+_ACTIVE = const(1)  # its condition holds
+_LATCHED = const(2)  # raised and not acknowledged
+_ACKED = const(4)  # acknowledged while the condition holds
+_PRESENT = _ACTIVE | _LATCHED
+
 
 class Alarms:
-    """The set of alarms, as bit masks over the fault table."""
+    """The alarms of one pump. ``first_stop``: code of the first fault that stopped it, or -1."""
 
     def __init__(self, latched: int = 0, first_stop: int = -1) -> None:
         """What was present before a restart; whether it still holds is found anew."""
-        self.active = 0  # condition holds
-        self.latched = latched  # raised and not acknowledged
-        self.acked = 0  # acknowledged while the condition holds
-        self.first_stop = first_stop  # code of the first fault that stopped the pump
+        self._flags = bytearray(len(FAULTS))
+        for code in range(len(FAULTS)):
+            if latched >> code & 1:
+                self._flags[code] = _LATCHED
+        self.first_stop = first_stop
         self._paused_until_us = 0
         self._paused_priority = NONE
+
+    def is_active(self, code: int) -> bool:
+        """True while the condition of ``code`` holds."""
+        return self._flags[code] & _ACTIVE != 0
+
+    def is_present(self, code: int) -> bool:
+        """True while ``code`` is active, or gone and not acknowledged."""
+        return self._flags[code] & _PRESENT != 0
+
+    def any_present(self, codes: "Sequence[int]") -> bool:
+        """True if any of these is present."""
+        flags = self._flags
+        for code in codes:  # noqa: SIM110 - any() would take heap
+            if flags[code] & _PRESENT:
+                return True
+        return False
+
+    def present_of(self, codes: "Sequence[int]") -> "list[int]":
+        """Those of these that are present."""
+        return [code for code in codes if self._flags[code] & _PRESENT]
+
+    def _mask(self, flags: int) -> int:
+        mask = 0
+        for code in range(len(FAULTS)):
+            if self._flags[code] & flags:
+                mask |= 1 << code
+        return mask
+
+    @property
+    def active(self) -> int:
+        """Mask of alarms whose condition holds."""
+        return self._mask(_ACTIVE)
+
+    @property
+    def latched(self) -> int:
+        """Mask of alarms that were raised and not acknowledged."""
+        return self._mask(_LATCHED)
+
+    @property
+    def acked(self) -> int:
+        """Mask of alarms that are acknowledged and still present."""
+        return self._mask(_ACKED)
 
     @property
     def present(self) -> int:
         """Mask of alarms that are active, or gone and not acknowledged."""
-        return self.active | self.latched
+        return self._mask(_PRESENT)
 
-    def raise_(self, code: int) -> bool:
+    def raise_fault(self, code: int) -> bool:
         """The condition of ``code`` holds; True if that is new."""
-        bit = 1 << code
-        if self.active & bit:
+        if self._flags[code] & _ACTIVE:
             return False
-        self.active |= bit
-        self.latched |= bit
-        self.acked &= ~bit
-        if bit & STOP_MASK and self.first_stop < 0:
+        self._flags[code] = _PRESENT
+        if FAULTS[code][2] == STOP and self.first_stop < 0:
             self.first_stop = code
         if FAULTS[code][1] >= self._paused_priority:
             self._paused_until_us = 0
         return True
 
-    def gone(self, code: int) -> bool:
+    def clear_fault(self, code: int) -> bool:
         """The condition of ``code`` has ended; True if that is new."""
-        bit = 1 << code
-        if not self.active & bit:
+        flags = self._flags[code]
+        if not flags & _ACTIVE:
             return False
-        self.active &= ~bit
-        self.acked &= ~(bit & ~self.latched)
+        flags &= ~_ACTIVE
+        self._flags[code] = flags if flags & _LATCHED else 0
         self._settle_first_stop()
         return True
 
     def acknowledge(self, mask: int) -> int:
-        """Acknowledge alarms; returns the mask of those that this changed."""
-        mask &= self.latched & ~self.acked
-        self.latched &= ~(mask & ~SERVICE_MASK)
-        self.acked |= mask & (self.active | SERVICE_MASK)
+        """Acknowledge the alarms of a mask; returns the mask of those that this changed."""
+        changed = 0
+        for code in range(len(FAULTS)):
+            flags = self._flags[code]
+            if not mask >> code & 1 or not flags & _LATCHED or flags & _ACKED:
+                continue
+            changed |= 1 << code
+            if FAULTS[code][3] == SERVICE:
+                flags |= _ACKED
+            elif flags & _ACTIVE:
+                flags = _ACTIVE | _ACKED
+            else:
+                flags = 0
+            self._flags[code] = flags
         self._settle_first_stop()
-        return mask
+        return changed
 
     def service(self, code: int) -> None:
         """End a fault that is latched for service, and its condition."""
-        bit = 1 << code
-        self.active &= ~bit
-        self.latched &= ~bit
-        self.acked &= ~bit
+        self._flags[code] = 0
         self._settle_first_stop()
 
     def _settle_first_stop(self) -> None:
-        if not (self.active | self.latched) & STOP_MASK:
+        if not self.any_present(STOP_CODES):
             self.first_stop = -1
 
     def pause(self, now_us: int, seconds: int) -> None:
         """Silence what sounds now for ``seconds``, at most two minutes."""
         self._paused_until_us = now_us + min(MAX_PAUSE_US, seconds * 1_000_000)
-        self._paused_priority = highest_priority(self.present & ~self.acked)
+        code = self._winner(True)
+        self._paused_priority = NONE if code < 0 else FAULTS[code][1]
 
     def end_pause(self) -> None:
         """Sound again: the link that asked for the pause is gone."""
@@ -108,27 +168,23 @@ class Alarms:
 
     def signal(self, now_us: int) -> "tuple[int, bool]":
         """What to play: (priority, audible)."""
-        sounding = self.present & ~self.acked
-        if not sounding:
-            return highest_priority(self.present), False
-        return highest_priority(sounding), now_us >= self._paused_until_us
+        code = self._winner(True)
+        if code >= 0:
+            return FAULTS[code][1], now_us >= self._paused_until_us
+        code = self._winner(False)
+        return (NONE if code < 0 else FAULTS[code][1]), False
 
     def shown(self) -> int:
         """Code of the alarm that wins the signal, or -1."""
-        mask = (self.present & ~self.acked) or self.present
-        mask &= PRIORITY_MASKS[highest_priority(mask)]
-        code = 0
-        while mask:
-            if mask & 1:
-                return code
-            mask >>= 1
-            code += 1
-        return -1
+        code = self._winner(True)
+        return code if code >= 0 else self._winner(False)
 
-
-def highest_priority(mask: int) -> int:
-    """Highest priority among the faults of a mask; NONE for none."""
-    priority = len(PRIORITY_MASKS) - 1
-    while priority and not mask & PRIORITY_MASKS[priority]:
-        priority -= 1
-    return priority
+    def _winner(self, sounding: bool) -> int:
+        """First code of the highest priority that is present, or that sounds; -1 for none."""
+        best, priority = -1, NONE
+        for code in range(len(FAULTS)):
+            flags = self._flags[code]
+            counts = flags & _PRESENT and not (sounding and flags & _ACKED)
+            if counts and FAULTS[code][1] > priority:
+                best, priority = code, FAULTS[code][1]
+        return best

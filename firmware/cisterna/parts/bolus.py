@@ -44,12 +44,19 @@ _HEAD = "<QBIB"
 _ENTRY = "<QIB"
 
 
-class Running:
-    """A bolus being delivered: ``rate_nl_per_day`` on top of basal until ``end_us``."""
+class ActiveBolus:
+    """A bolus being delivered: ``rate_nl_per_day`` on top of basal until ``end_us``.
 
-    def __init__(self, now_us: int, kind: int, volume_nl: int, duration_s: int) -> None:
+    ``lockout_s`` is the patient's, 0 for a single bolus. ``cancelled``: it may not go on.
+    """
+
+    def __init__(
+        self, now_us: int, kind: int, volume_nl: int, duration_s: int, lockout_s: int = 0
+    ) -> None:
         self.kind = kind
         self.volume_nl = volume_nl
+        self.lockout_s = lockout_s
+        self.cancelled = False
         self._asked_rate = -(-volume_nl * 86_400 // duration_s)
         self._left_units = volume_nl * UNITS_PER_NL
         self._mark_us = now_us
@@ -109,7 +116,7 @@ class BolusHistory:
         self._given = self._recent(end_us)
         self._given.append((end_us, dose_ng, kind))
 
-    def pack(self, running: "Running | None", now_us: int) -> bytes:
+    def pack(self, running: "ActiveBolus | None", now_us: int) -> bytes:
         """The history as bytes, with the bolus that runs as delivered so far."""
         kind, running_nl = 0, 0
         if running is not None:

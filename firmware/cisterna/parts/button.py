@@ -1,7 +1,7 @@
 """The button as a sign that a hand is on the pump: what a staged change waits for."""
 
 
-class Intent:
+class ConfirmPress:
     """``wanted``: presses confirm something, and ask for no bolus. ``pressed``: one did."""
 
     def __init__(self) -> None:

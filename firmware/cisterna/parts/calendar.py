@@ -23,15 +23,15 @@ _FIRST_WEEKDAY = const(5)
 class Calendar:
     """Program days on the pump's monotonic time.
 
-    ``known``: the wall clock has been set since power-on. ``mean``: the running day is delivered
-    at its mean rate. ``day_start_us``, ``day_end_us``: the running program day; ``weekday``: 0 is
-    Monday.
+    ``known``: the wall clock has been set since power-on. ``use_mean``: the running day is
+    delivered at its mean rate. ``day_start_us``, ``day_end_us``: the running program day;
+    ``weekday``: 0 is Monday.
     """
 
     def __init__(self) -> None:
         self.known = False
         self.offset_us = 0
-        self.mean = True
+        self.use_mean = True
         self.day_start_us = 0
         self.day_end_us = 0
         self.weekday = 0
@@ -50,12 +50,12 @@ class Calendar:
             self.day_start_us = midnight_us - self.offset_us
             self.day_end_us = self.day_start_us + US_PER_DAY
             self.weekday = _weekday(midnight_us)
-            self.mean = delivering
+            self.use_mean = delivering
 
     def lose(self) -> None:
         """The time of day is no longer known (power was lost)."""
         self.known = False
-        self.mean = True
+        self.use_mean = True
 
     def turn(self, now_us: int) -> None:
         """Begin the next program day if the running one has ended."""
@@ -70,7 +70,7 @@ class Calendar:
             self.day_start_us = start_us
             self.day_end_us = start_us + US_PER_DAY - ahead_us
             self.weekday = _weekday(midnight_us)
-            self.mean = False
+            self.use_mean = False
 
     def minute_us(self, minute: int) -> int:
         """Pump time at which ``minute`` of the running program day begins, rounded up."""

@@ -9,9 +9,8 @@ present program would have delivered. ``over`` is the last net: it knows no prog
 import struct
 
 from ..base.compat import TYPE_CHECKING, const
-from ..base.units import rate_from_dose
 from .calendar import MINUTES_PER_DAY
-from .program import KIND_PROFILE, volume_between
+from .program import volume_between
 
 if TYPE_CHECKING:
     from ..base.settings import Calibration, Limits
@@ -83,14 +82,13 @@ class DoseWindow:
         ahead = extra_nl * MINUTES_PER_DAY
         begin = 0
         today = tomorrow = [(0, program.mean_rate(limits))]
-        if program.kind == KIND_PROFILE:
+        if program.by_clock:
             # As in Program.day_bound_nl: a clock change may squeeze a day by an hour.
-            highest = max([row[2] for row in program.segments])
-            ahead += rate_from_dose(highest, program.concentration_ug_per_ml) * 60
+            ahead += program.top_rate(limits) * 60
             if calendar.known:
                 begin = min(calendar.minute(now_us), MINUTES_PER_DAY)
                 tomorrow = program.day_rates((calendar.weekday + 1) % 7, limits)
-                if not calendar.mean:
+                if not calendar.use_mean:
                     today = program.day_rates(calendar.weekday, limits)
         for quarter in range(_QUARTERS):
             left = max(0, min(15, MINUTES_PER_DAY - begin))

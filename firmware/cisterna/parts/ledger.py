@@ -6,9 +6,9 @@ programmed.
 
 Two bounds are stored. An allowance is *charged* before any of its steps is emitted; *settled* is
 what had been counted when it was stored. After a power loss the truth lies between the two: at
-most ``unsure`` steps more than counted, or ``unsure_back`` fewer if a back-off was under way.
-Remaining volume and caps use the high bound. Each power loss can widen the bounds by one allowance
-or one back-off; a refill closes them.
+most ``unconfirmed_steps`` more than counted, or ``unconfirmed_back_steps`` fewer if the motor was
+drawing back. Remaining volume and caps use the high bound. Each power loss can widen the bounds by
+one allowance or by one draw-back; a refill closes them.
 """
 
 import struct
@@ -44,8 +44,8 @@ class Ledger:
         self.forward = 0  # steps counted forward since the refill
         self.reversed = 0  # steps counted back (back-off after an occlusion)
         self.primed = 0  # of the forward steps: priming, not dose
-        self.unsure = 0  # forward steps that power losses have left open
-        self.unsure_back = 0  # reverse steps, likewise
+        self.unconfirmed_steps = 0  # forward steps that power losses have left open
+        self.unconfirmed_back_steps = 0  # reverse steps, likewise
         self.charged = 0  # forward steps that may be emitted before the next save
         self.charged_back = 0  # reverse steps, likewise
 
@@ -80,7 +80,7 @@ class Ledger:
     @property
     def most_remaining_nl(self) -> int:
         """Volume left, in nL: the most that it can be."""
-        steps = self.forward - self.reversed - self.unsure_back
+        steps = self.forward - self.reversed - self.unconfirmed_back_steps
         return self.fill_nl - self._calibration.volume_nl(steps)
 
     @property
@@ -96,7 +96,7 @@ class Ledger:
     @property
     def remaining_nl(self) -> int:
         """Volume left, in nL: the least that it can be, so alarms come early rather than late."""
-        steps = self.forward - self.reversed + self.unsure
+        steps = self.forward - self.reversed + self.unconfirmed_steps
         return self.fill_nl - self._calibration.volume_nl(steps)
 
     def refill(self, volume_nl: int, concentration_ug_per_ml: int) -> None:
@@ -106,7 +106,7 @@ class Ledger:
         self.concentration_ug_per_ml = concentration_ug_per_ml
         self.fill_nl = volume_nl
         self.forward = self.reversed = self.primed = 0
-        self.unsure = self.unsure_back = self.charged = self.charged_back = 0
+        self.unconfirmed_steps = self.unconfirmed_back_steps = self.charged = self.charged_back = 0
 
     def discrepancy(self, residual_nl: int) -> bool:
         """True if a residual measured at refill differs from the account by too much (R06)."""
@@ -123,9 +123,9 @@ class Ledger:
             max(self.charged, self.forward),
             self.reversed,
             self.primed,
-            self.unsure,
+            self.unconfirmed_steps,
             max(self.charged_back, self.reversed),
-            self.unsure_back,
+            self.unconfirmed_back_steps,
             self.concentration_ug_per_ml,
         )
 
@@ -138,16 +138,16 @@ class Ledger:
             charged,
             self.reversed,
             self.primed,
-            unsure,
+            unconfirmed_steps,
             charged_back,
-            unsure_back,
+            unconfirmed_back_steps,
             self.concentration_ug_per_ml,
         ) = struct.unpack(_LAYOUT, data)
         if fill > self._calibration.capacity_nl:
             raise LimitError("stored fill of {} nL is above capacity".format(fill))
         self.known, self.fill_nl = bool(known), fill
-        self.unsure = unsure + charged - self.forward
-        self.unsure_back = unsure_back + charged_back - self.reversed
+        self.unconfirmed_steps = unconfirmed_steps + charged - self.forward
+        self.unconfirmed_back_steps = unconfirmed_back_steps + charged_back - self.reversed
         self.settle()
         return int(charged - self.forward)
 

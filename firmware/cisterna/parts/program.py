@@ -29,6 +29,15 @@ KIND_CONTINUOUS = const(2)
 KIND_PROFILE = const(3)
 KINDS = ("stopped", "minimum", "continuous", "profile")
 
+# What one program holds beside its segments: name, lowest, highest, unit. Baclofen comes in 50
+# (screening) to 2000 ug/mL.
+FIELDS = (
+    ("concentration_ug_per_ml", 50, 2_000, "ug/mL"),
+    ("bolus_dose_ng", 0, 1_000_000, "ng"),
+    ("bolus_s", 60, 14_400, "s"),
+    ("lockout_s", 300, 86_400, "s"),
+    ("daily_cap", 0, 24, ""),
+)
 MAX_SEGMENTS_PER_DAY = const(24)
 # A dose rate is refused above this before it is weighed against the limits (keeps sums small).
 _MAX_DOSE_NG_PER_DAY = const(100_000_000)
@@ -38,9 +47,17 @@ _HEAD = "<IIIIIII"
 _SEGMENT = "<III"
 
 
+def check_field(name: str, value: object, called: str = "") -> int:
+    """The value if it is within its row of FIELDS; else LimitError, in which it is ``called``."""
+    for field, low, high, unit in FIELDS:
+        if field == name:
+            return check_int(called or name, value, low, high, unit)
+    raise LimitError(f"a program has no field {name!r}")
+
+
 def check_concentration(concentration_ug_per_ml: object) -> int:
-    """The concentration if baclofen comes in it, 50 (screening) to 2000 ug/mL; else LimitError."""
-    return check_int("concentration_ug_per_ml", concentration_ug_per_ml, 50, 2000, "ug/mL")
+    """The concentration if baclofen comes in it; else LimitError."""
+    return check_field("concentration_ug_per_ml", concentration_ug_per_ml)
 
 
 class Program(Sealed):
@@ -64,10 +81,10 @@ class Program(Sealed):
         self.kind = check_int("kind", kind, 0, len(KINDS) - 1)
         self.concentration_ug_per_ml = check_concentration(concentration_ug_per_ml)
         self.segments = tuple(segments)
-        self.bolus_dose_ng = check_int("bolus_dose_ng", bolus_dose_ng, 0, 1_000_000, "ng")
-        self.bolus_s = check_int("bolus_s", bolus_s, 60, 14_400, "s")
-        self.lockout_s = check_int("lockout_s", lockout_s, 300, 86_400, "s")
-        self.daily_cap = check_int("daily_cap", daily_cap, 0, 24)
+        self.bolus_dose_ng = check_field("bolus_dose_ng", bolus_dose_ng)
+        self.bolus_s = check_field("bolus_s", bolus_s)
+        self.lockout_s = check_field("lockout_s", lockout_s)
+        self.daily_cap = check_field("daily_cap", daily_cap)
         self._check_segments()
         self.seal()
 
@@ -117,6 +134,20 @@ class Program(Sealed):
             volume = volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
             check_int("patient bolus rate", volume * 86_400 // self.bolus_s, 1, high, "nL/day")
 
+    @property
+    def by_clock(self) -> bool:
+        """True if its rate depends on the time of day."""
+        return self.kind == KIND_PROFILE
+
+    @property
+    def kind_name(self) -> str:
+        """Its kind, as in KINDS."""
+        return KINDS[self.kind]
+
+    def top_rate(self, limits: "Limits") -> int:
+        """Highest rate of any day, in nL/day."""
+        return max([row[1] for day in range(7) for row in self.day_rates(day, limits)])
+
     def bolus_nl(self) -> int:
         """Volume of one patient bolus in nL; 0 if none is allowed."""
         return volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
@@ -152,7 +183,7 @@ class Program(Sealed):
         which is delivered until the midnight after the clock was set. On top of it one hour of
         the highest rate, since a clock change may squeeze or stretch a day by an hour.
         """
-        if self.kind != KIND_PROFILE:
+        if not self.by_clock:
             return self.day_rates(0, limits)[0][1]
         days: "list[list[tuple[int, int]]]" = []
         for weekday in range(7):

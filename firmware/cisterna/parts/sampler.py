@@ -61,6 +61,13 @@ class Channel:
         self.faulty, self.outside = faulty, outside
         return changed
 
+    def value(self) -> "int | None":
+        """A raw reading taken now; None if the sensor is faulty or out of its valid range."""
+        raw = self.sensor.read()
+        if self.faulty or not self.valid_low <= raw <= self.valid_high:
+            return None
+        return raw
+
     def forget(self) -> None:
         """Count looks outside the window anew: the window has moved."""
         self.outside = False

@@ -13,9 +13,9 @@ No role is above another: each command names the roles that may give it, nobody 
 """
 
 from ..base.compat import TYPE_CHECKING, const
+from ..base.roles import ROLES
 from ..base.version import VERSION
 from . import reads, writes
-from .keys import ROLES
 from .wire import (
     DATA_TYPE,
     ILLEGAL_VALUE,

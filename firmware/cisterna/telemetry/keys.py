@@ -9,15 +9,11 @@ import hashlib
 
 from ..base.compat import TYPE_CHECKING, const
 from ..base.journal import CORRUPT, MISSING, Record
+from ..base.roles import ROLES
 
 if TYPE_CHECKING:
     from ..base.ports import Store
 
-OBSERVER = const(0)
-PATIENT = const(1)
-CLINICIAN = const(2)
-SERVICE = const(3)
-ROLES = ("observer", "patient", "clinician", "service")
 
 KEY_BYTES = const(32)
 MAC_BYTES = const(16)

@@ -19,8 +19,8 @@ from ..refill import worst_day_nl
 
 if TYPE_CHECKING:
     from ..base.settings import Limits, Settings
-    from ..controller import Controller
     from ..parts.program import Program
+    from ..pump import Pump
     from .server import Call
 
 MAX_LOG_ENTRIES = const(16)
@@ -53,12 +53,12 @@ def alarm_names(mask: int) -> "list[str]":
     return [faults.name(code) for code in range(len(faults.FAULTS)) if mask >> code & 1]
 
 
-def rate_now(pump: "Controller") -> int:
+def rate_now(pump: "Pump") -> int:
     """Rate at which the pump delivers now, in nL/day."""
     return pump.dosing.rate_nl_per_day
 
 
-def pressure_pa(pump: "Controller") -> "int | None":
+def pressure_pa(pump: "Pump") -> "int | None":
     """Line pressure in Pa; None if it cannot be measured."""
     raw = pump.hal.pressure.read()
     channel = pump.sampler.pressure
@@ -67,7 +67,7 @@ def pressure_pa(pump: "Controller") -> "int | None":
     return pump.memory.calibration.pressure_pa(raw)
 
 
-def level_nl(pump: "Controller") -> "int | None":
+def level_nl(pump: "Pump") -> "int | None":
     """Measured content in nL; None if it cannot be measured."""
     channel, sensor = pump.sampler.level, pump.hal.level
     if channel is None or sensor is None:
@@ -78,7 +78,7 @@ def level_nl(pump: "Controller") -> "int | None":
     return pump.memory.calibration.level_nl(raw)
 
 
-def supply_mv(pump: "Controller") -> "int | None":
+def supply_mv(pump: "Pump") -> "int | None":
     """Supply voltage in mV; None if it cannot be measured."""
     raw = pump.hal.supply.read()
     channel = pump.sampler.supply
@@ -117,14 +117,14 @@ def _measured(value: "int | None") -> str:
     return "9.91E37" if value is None else str(value)
 
 
-def remaining_nl(pump: "Controller") -> "int | None":
+def remaining_nl(pump: "Pump") -> "int | None":
     """The account's content in nL, the least that it can be; None if it is not known."""
     return pump.ledger.remaining_nl if pump.ledger.known else None
 
 
-def state(pump: "Controller") -> str:
+def state(pump: "Pump") -> str:
     """Members that telemetry lines and STAT? share."""
-    bolus = pump.boluses.running
+    bolus = pump.bolus
     return members(
         [
             ("mode", modes.MODE_NAMES[pump.modes.mode]),
@@ -165,16 +165,16 @@ def status(call: "Call") -> str:
     return "{" + state(pump) + "," + rest + "}"
 
 
-def _stopped_s(pump: "Controller", now_us: int) -> int:
+def _stopped_s(pump: "Pump", now_us: int) -> int:
     since_us = pump.stoppage.since_us
     return (now_us - since_us) // US_PER_S if since_us else 0
 
 
-def _refill_s(pump: "Controller") -> "tuple[int | None, int | None]":
-    return pump.content.seconds_to_refill() if pump.ledger.known else (None, None)
+def _refill_s(pump: "Pump") -> "tuple[int | None, int | None]":
+    return pump.refill.seconds_to_refill() if pump.ledger.known else (None, None)
 
 
-def refill_s(pump: "Controller", program: "Program | None", content_nl: "int | None") -> object:
+def refill_s(pump: "Pump", program: "Program | None", content_nl: "int | None") -> object:
     """Seconds until ``content_nl`` is empty under ``program``; None if that is not known."""
     limits = pump.memory.limits
     if content_nl is None or program is None:
@@ -182,7 +182,7 @@ def refill_s(pump: "Controller", program: "Program | None", content_nl: "int | N
     return seconds_to(limits.empty_nl, content_nl, worst_day_nl(program, limits))
 
 
-def wall_s(pump: "Controller", now_us: int) -> "int | None":
+def wall_s(pump: "Pump", now_us: int) -> "int | None":
     """Wall time in s since 2000-01-01 00:00 local; None if the clock is not set."""
     return pump.calendar.wall_us(now_us) // US_PER_S if pump.calendar.known else None
 
@@ -230,7 +230,7 @@ def _settings(values: "Settings") -> str:
 def reservoir(call: "Call") -> str:
     """RES?: the account."""
     pump = call.desk.pump
-    ledger, content = pump.ledger, pump.content
+    ledger, content = pump.ledger, pump.refill
     low_s, empty_s = _refill_s(pump)
     return obj(
         [
@@ -243,7 +243,7 @@ def reservoir(call: "Call") -> str:
             ("primed_nl", ledger.primed_nl),
             ("forward_steps", ledger.forward),
             ("reversed_steps", ledger.reversed),
-            ("unsure_steps", ledger.unsure),
+            ("unsure_steps", ledger.unconfirmed_steps),
             ("low_nl", content.low_nl),
             ("empty_nl", pump.memory.limits.empty_nl),
             ("capacity_nl", pump.memory.calibration.capacity_nl),
@@ -257,7 +257,7 @@ def reservoir(call: "Call") -> str:
 def bolus(call: "Call") -> str:
     """BOL?: what runs, what was given, what the patient may have."""
     pump, now_us = call.desk.pump, call.now_us
-    running, history, current = pump.boluses.running, pump.boluses.history, pump.memory.program
+    running, history, current = pump.bolus, pump.history, pump.memory.program
     return obj(
         [
             ("running", None if running is None else BOLUS_NAMES[running.kind]),
@@ -308,7 +308,7 @@ def clock(call: "Call") -> str:
             ("wall_s", wall_s(pump, now_us)),
             ("pump_s", now_us // US_PER_S),
             ("program_minute", _minute(pump, now_us)),
-            ("mean", calendar.mean),
+            ("mean", calendar.use_mean),
         ]
     )
 
@@ -319,7 +319,7 @@ def log_count(call: "Call") -> str:
     return "{},{}".format(log.first(), log.sequence)
 
 
-def _minute(pump: "Controller", now_us: int) -> "int | None":
-    if not pump.calendar.known or pump.calendar.mean:
+def _minute(pump: "Pump", now_us: int) -> "int | None":
+    if not pump.calendar.known or pump.calendar.use_mean:
         return None
     return min(MINUTES_PER_DAY - 1, pump.calendar.minute(now_us))

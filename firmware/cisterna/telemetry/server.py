@@ -9,12 +9,13 @@ mode, alarms) hold for every role. Nothing that fails changes anything but count
 from .. import events
 from ..base.compat import TYPE_CHECKING, const
 from ..base.modes import ModeError
+from ..base.roles import ROLES
 from ..base.units import LimitError
 from ..orders import Orders, Refused
 from ..parts.dosing import NEVER_US
 from . import commands
 from .commands import CHANGE, HEADER, KIND, OPEN, READ, ROLES_MASK, SESSION
-from .keys import ROLES, Keys
+from .keys import Keys
 from .reads import obj
 from .sessions import Sessions
 from .staging import Change, Staging
@@ -53,13 +54,12 @@ class Call:
     """One command being carried out. ``args`` are checked; ``now_us`` is pump time."""
 
     def __init__(
-        self, desk: "Telemetry", request: "Request", row: "tuple[Any, ...]", clock_us: int
+        self, desk: "Telemetry", request: "Request", row: "tuple[Any, ...]", now_us: int
     ) -> None:
         self.desk: "Telemetry" = desk
         self.request = request
         self.row = row
-        self.clock_us = clock_us
-        self.now_us: int = clock_us + desk.pump.base_us
+        self.now_us: int = now_us
         self.session: "Session | None" = None
         self.accepted = False  # its counter was
         self.args: "list[Any]" = []
@@ -73,7 +73,7 @@ class Telemetry:
 
     def __init__(
         self,
-        pump: "Controller",
+        controller: "Controller",
         orders: Orders,
         link: "Link",
         entropy: "Callable[[int], bytes]",
@@ -81,7 +81,8 @@ class Telemetry:
         serial: str,
     ) -> None:
         """``entropy`` gives so many random bytes; ``name`` and ``serial`` tell which board."""
-        self.pump = pump
+        self._controller = controller
+        self.pump = pump = controller.pump
         self.orders = orders
         self.link = link
         self.name = name
@@ -90,7 +91,7 @@ class Telemetry:
         self.keys = Keys(store)
         self.sessions = Sessions(self.keys, store, entropy, pump.log)
         self.sessions.on_end = self._on_end
-        self.staging: "Staging" = Staging(pump.intent)
+        self.staging: "Staging" = Staging(pump.confirm_press)
         self.reports: "Reports" = Reports(pump, link, self._sign_report)
         self.errors: "list[tuple[int, str]]" = []
         self.outcome = "unknown" if self.sessions.counter.changed else "none"
@@ -105,7 +106,7 @@ class Telemetry:
         self.refused = 0  # of them
         self.corrupt = 0  # of those: CRC, characters, length
 
-    def receive(self, clock_us: int, byte: int) -> bool:
+    def receive(self, now_us: int, byte: int) -> bool:
         """Take one byte; True if it ended a line that may have changed something: tick then."""
         try:
             line = self._decoder.feed(byte)
@@ -117,16 +118,16 @@ class Telemetry:
         if line is None:
             return False
         self.lines += 1
-        return self._answer(clock_us, line)
+        return self._answer(now_us, line)
 
-    def _answer(self, clock_us: int, line: bytes) -> bool:
+    def _answer(self, now_us: int, line: bytes) -> bool:
         """Carry out one line and reply to it; True if it was more than a read."""
         call: "Call | None" = None
         tag = ""
         try:
             request = parse(line)
             tag = request.tag
-            call = Call(self, request, commands.find(request.header), clock_us)
+            call = Call(self, request, commands.find(request.header), now_us)
             if request.mac:
                 session = self.sessions.check(call.now_us, request)
                 again = session.reply_to(line)
@@ -229,17 +230,15 @@ class Telemetry:
                 return " @" + session.sign_report(line)
         return ""
 
-    def tick(self, clock_us: int) -> int:
+    def tick(self, now_us: int) -> int:
         """Tick the pump, and do what is due here; returns when to be called next."""
-        due_us = self._poll(clock_us)
-        due_us = min(due_us, self.pump.tick(clock_us))
+        due_us = self._poll(now_us)
+        due_us = min(due_us, self._controller.tick(now_us))
         self.reports.tell()
         return due_us
 
-    def _poll(self, clock_us: int) -> int:
-        """End what has expired, send what is due; returns when to look again, on that clock."""
-        base_us = self.pump.base_us
-        now_us = clock_us + base_us
+    def _poll(self, now_us: int) -> int:
+        """End what has expired, send what is due; returns when to look again."""
         due_us = NEVER_US
         for at_us in (
             self.sessions.expire(now_us),
@@ -250,12 +249,12 @@ class Telemetry:
         ):
             if at_us:
                 due_us = min(due_us, at_us)
-        return due_us if due_us == NEVER_US else due_us - base_us
+        return due_us
 
     def _expire_provision(self, now_us: int) -> int:
         if self.provision_until_us and now_us >= self.provision_until_us:
             self.provision_until_us = 0
-            self.pump.intent.drop()
+            self.pump.confirm_press.drop()
         return self.provision_until_us
 
     def _watch_wipe(self, now_us: int) -> int:
@@ -271,13 +270,13 @@ class Telemetry:
         self.wipe_until_us = now_us + _WIPE_WINDOW_US
         return 0
 
-    def link_lost(self, clock_us: int) -> int:
+    def link_lost(self, now_us: int) -> int:
         """The cable is out: its sessions end and its telemetry is off; delivery goes on. Ticks;
         returns when to tick next."""
         self.sessions.end_all()
         self.staging.drop()
-        self.reports.set_period(clock_us + self.pump.base_us, 0)
-        return self.tick(clock_us)
+        self.reports.set_period(now_us, 0)
+        return self.tick(now_us)
 
     def _on_end(self, session: "Session") -> None:
         """A pause of the audio ends with the session that asked for it (A04)."""

@@ -17,7 +17,8 @@ import struct
 from .. import events
 from ..base.compat import TYPE_CHECKING, const
 from ..base.journal import Record
-from .keys import ROLES, hmac_sha256, mac, same
+from ..base.roles import ROLES
+from .keys import hmac_sha256, mac, same
 from .wire import PROTECTED, CommandError
 
 if TYPE_CHECKING:

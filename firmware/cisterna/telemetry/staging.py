@@ -9,13 +9,13 @@ import binascii
 import hashlib
 
 from ..base.compat import TYPE_CHECKING, const
-from .keys import ROLES
+from ..base.roles import ROLES
 from .wire import CONFLICT, PROTECTED, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..parts.button import Intent
+    from ..parts.button import ConfirmPress
 
 EXPIRY_S = const(60)
 _EXPIRY_US = const(60_000_000)
@@ -23,7 +23,7 @@ ECHO_DIGITS = const(8)
 
 
 class Change:
-    """What a STAGE command prepared: ``act(clock_us)`` does it.
+    """What a STAGE command prepared: ``act(now_us)`` does it.
 
     ``what`` is the name of the command that stages it, ``summary`` JSON members that say what
     would change, ``needs_second`` that another role must confirm.
@@ -41,8 +41,8 @@ class Change:
 class Staging:
     """The change that is staged, if any."""
 
-    def __init__(self, intent: "Intent") -> None:
-        self._intent = intent
+    def __init__(self, confirm_press: "ConfirmPress") -> None:
+        self._confirm_press = confirm_press
         self._change: "Change | None" = None
         self._id = 0
         self._role = -1
@@ -63,7 +63,7 @@ class Staging:
         digest = hashlib.sha256(text.encode()).digest()
         self._echo = binascii.hexlify(digest).decode()[:ECHO_DIGITS]
         self._text = '{},"echo":"{}"'.format(text, self._echo)
-        self._intent.want()
+        self._confirm_press.want()
         return self._text + "}"
 
     def show(self, now_us: int) -> str:
@@ -72,7 +72,7 @@ class Staging:
             return "{}"
         return '{},"pressed":{},"confirmed":{},"left_s":{}}}'.format(
             self._text,
-            int(self._intent.pressed),
+            int(self._confirm_press.pressed),
             int(self._confirmed),
             -(-(self._until_us - now_us) // 1_000_000),
         )
@@ -81,7 +81,7 @@ class Staging:
         """Forget what is staged."""
         self._change = None
         self._text = self._echo = ""
-        self._intent.drop()
+        self._confirm_press.drop()
 
     def expire(self, now_us: int) -> int:
         """Drop a change that was not committed in time; returns when that will be, or 0."""
@@ -116,9 +116,7 @@ class Staging:
             )
         self._confirmed = True
 
-    def commit(
-        self, clock_us: int, now_us: int, what: str, number: int, echo: str, role: int
-    ) -> None:
+    def commit(self, now_us: int, what: str, number: int, echo: str, role: int) -> None:
         """Do what is staged. LimitError and Refused come through; it stays staged then."""
         change = self._staged(now_us, number, echo)
         if change.what != what:
@@ -129,7 +127,7 @@ class Staging:
             raise CommandError(PROTECTED, "{} staged it and commits it".format(ROLES[self._role]))
         if not self._confirmed:
             raise CommandError(PROTECTED, "a second role must confirm it first, with CONF")
-        if not self._intent.pressed:
+        if not self._confirm_press.pressed:
             raise CommandError(PROTECTED, "press the pump's button first")
-        change.act(clock_us)
+        change.act(now_us)
         self.drop()

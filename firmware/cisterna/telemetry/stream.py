@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..base.ports import Link
-    from ..controller import Controller
+    from ..pump import Pump
 
 MIN_PERIOD_MS = const(100)
 MAX_PERIOD_MS = const(3_600_000)
@@ -23,7 +23,7 @@ _KEPT = const(16)
 class Reports:
     """The telemetry lines of one pump. ``period_ms`` is 0 while they are off."""
 
-    def __init__(self, pump: "Controller", link: "Link", sign: "Callable[[str], str]") -> None:
+    def __init__(self, pump: "Pump", link: "Link", sign: "Callable[[str], str]") -> None:
         """``sign`` gives what is to follow a line."""
         self._pump = pump
         self._link = link

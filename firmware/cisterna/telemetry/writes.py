@@ -11,12 +11,12 @@ from .. import events
 from ..base import faults
 from ..base.compat import TYPE_CHECKING
 from ..base.modes import IDLE, STOPPED, UNCONFIGURED
+from ..base.roles import ROLES
 from ..base.settings import Limits
 from ..base.units import US_PER_S
 from ..orders import Refused
 from ..parts.bolus import GRANTED, LOCKOUT, REFUSALS
 from ..parts.program import KINDS, Program
-from .keys import ROLES
 from .reads import dose_per_day_ng, members, refill_s, remaining_nl
 from .staging import Change
 from .stream import MIN_PERIOD_MS
@@ -44,27 +44,27 @@ def permille(old: int, new: int) -> "int | None":
 
 def stop(call: "Call") -> str:
     """DEL:STOP"""
-    call.desk.orders.stop(call.clock_us)
+    call.desk.orders.stop(call.now_us)
     return OK
 
 
 def suspend(call: "Call") -> str:
     """DEL:SUSP"""
-    call.desk.orders.suspend(call.clock_us)
+    call.desk.orders.suspend(call.now_us)
     return OK
 
 
 def resume(call: "Call") -> str:
     """DEL:RES"""
-    call.desk.orders.resume(call.clock_us)
+    call.desk.orders.resume(call.now_us)
     return OK
 
 
 def patient_bolus(call: "Call") -> str:
     """BOL:PAT"""
-    reason = call.desk.orders.patient_bolus(call.clock_us)
+    reason = call.desk.orders.patient_bolus(call.now_us)
     if reason == LOCKOUT:
-        left_us = call.desk.pump.boluses.history.locked_until_us - call.now_us
+        left_us = call.desk.pump.history.locked_until_us - call.now_us
         raise Refused("the bolus is refused: lockout, {} s left".format(-(-left_us // US_PER_S)))
     if reason != GRANTED:
         raise Refused("the bolus is refused: {}".format(REFUSALS[reason]))
@@ -79,7 +79,7 @@ def acknowledge(call: "Call") -> str:
             mask = (1 << len(faults.FAULTS)) - 1
         else:
             mask |= 1 << _fault(name)
-    call.desk.orders.acknowledge(call.clock_us, mask)
+    call.desk.orders.acknowledge(call.now_us, mask)
     return OK
 
 
@@ -92,20 +92,20 @@ def _fault(name: str) -> int:
 
 def pause_audio(call: "Call") -> str:
     """ALAR:PAUS"""
-    call.desk.orders.pause_audio(call.clock_us, call.args[0])
+    call.desk.orders.pause_audio(call.now_us, call.args[0])
     call.desk.paused_by = call.session
     return OK
 
 
 def test_alarms(call: "Call") -> str:
     """ALAR:TEST"""
-    call.desk.orders.test_alarms(call.clock_us)
+    call.desk.orders.test_alarms(call.now_us)
     return OK
 
 
 def set_clock(call: "Call") -> str:
     """CLOC:SET"""
-    call.desk.orders.set_clock(call.clock_us, call.args[0] * US_PER_S)
+    call.desk.orders.set_clock(call.now_us, call.args[0] * US_PER_S)
     return OK
 
 
@@ -153,7 +153,7 @@ def stage_program(call: "Call") -> Change:
     return Change(
         "PROG",
         summary,
-        lambda clock_us: orders.set_program(clock_us, new),
+        lambda now_us: orders.set_program(now_us, new),
         concentration != old_concentration,
     )
 
@@ -192,7 +192,7 @@ def stage_refill(call: "Call") -> Change:
     return Change(
         "RES:REF",
         summary,
-        lambda clock_us: orders.refill(clock_us, volume_nl, concentration, residual_nl),
+        lambda now_us: orders.refill(now_us, volume_nl, concentration, residual_nl),
         concentration != old,
     )
 
@@ -202,7 +202,7 @@ def stage_bolus(call: "Call") -> Change:
     orders, pump = call.desk.orders, call.desk.pump
     dose_ng, duration_s = call.args
     volume_nl = orders.check_single_bolus(dose_ng, duration_s)
-    given_ng = pump.boluses.history.dose_ng(call.now_us)
+    given_ng = pump.history.dose_ng(call.now_us)
     summary = members(
         [
             ("dose_ng", dose_ng),
@@ -213,9 +213,7 @@ def stage_bolus(call: "Call") -> Change:
             ("basal_nl_per_day", pump.schedule.rate_nl_per_day),
         ]
     )
-    return Change(
-        "BOL", summary, lambda clock_us: orders.single_bolus(clock_us, dose_ng, duration_s)
-    )
+    return Change("BOL", summary, lambda now_us: orders.single_bolus(now_us, dose_ng, duration_s))
 
 
 def stage_start(call: "Call") -> Change:
@@ -257,9 +255,7 @@ def stage_limits(call: "Call") -> Change:
         pairs.append(("new_" + name, values[name]))
     limits = Limits(values)
     orders.check_limits(limits)
-    return Change(
-        "LIM", members(pairs), lambda clock_us: orders.set_limits(clock_us, limits), True
-    )
+    return Change("LIM", members(pairs), lambda now_us: orders.set_limits(now_us, limits), True)
 
 
 def stage_service(call: "Call") -> Change:
@@ -271,7 +267,7 @@ def stage_service(call: "Call") -> Change:
     return Change(
         "SERV:CLE",
         members([("fault", row[0]), ("text", row[4])]),
-        lambda clock_us: orders.service(clock_us, code),
+        lambda now_us: orders.service(now_us, code),
     )
 
 
@@ -289,20 +285,20 @@ def provision(call: "Call") -> str:
         )
     if not desk.link.local:
         raise CommandError(PROTECTED, "keys are provisioned over USB only")
-    intent = desk.pump.intent
+    confirm_press = desk.pump.confirm_press
     held = desk.pump.hal.button.pressed()
     # Wanted first, so that the press is taken for this and asks for no bolus.
-    if not intent.wanted or not intent.pressed or not held:
-        if not intent.wanted:
-            intent.want()
+    if not confirm_press.wanted or not confirm_press.pressed or not held:
+        if not confirm_press.wanted:
+            confirm_press.want()
             desk.provision_until_us = call.now_us + 60 * US_PER_S
         raise CommandError(
             PROTECTED, "press the pump's button now, hold it, and send this again within 60 s"
         )
-    intent.drop()
+    confirm_press.drop()
     desk.provision_until_us = 0  # or its end would take the press from what is staged by then
     desk.keys.provision([binascii.unhexlify(key) for key in call.args])
-    _log_keys(call, call.clock_us, _PROVISIONED)
+    _log_keys(call, call.now_us, _PROVISIONED)
     return OK
 
 
@@ -318,7 +314,7 @@ def wipe(call: "Call") -> str:
     desk.staging.drop()
     desk.keys.wipe()
     desk.wipe_until_us = 0
-    _log_keys(call, call.clock_us, _WIPED)
+    _log_keys(call, call.now_us, _WIPED)
     return OK
 
 
@@ -331,13 +327,13 @@ def stage_rotation(call: "Call") -> Change:
     wrapped = binascii.unhexlify(call.args[1])
     key = bytes([wrapped[i] ^ pad[i] for i in range(len(pad))])
 
-    def act(clock_us: int) -> None:
+    def act(now_us: int) -> None:
         desk.keys.rotate(role, key)
         desk.sessions.withdraw()
         for other in list(desk.sessions.open):
             if other.role == role and other is not session:
                 desk.sessions.end(other)
-        _log_keys(call, clock_us, _ROTATED)
+        _log_keys(call, now_us, _ROTATED)
 
     return Change(
         "KEY:ROT",
@@ -352,9 +348,9 @@ def stage_rotation(call: "Call") -> Change:
     )
 
 
-def _log_keys(call: "Call", clock_us: int, what: int) -> None:
+def _log_keys(call: "Call", now_us: int, what: int) -> None:
     pump = call.desk.pump
-    pump.log.add(clock_us + pump.base_us, events.KEYS, what, 0)
+    pump.log.add(now_us, events.KEYS, what, 0)
 
 
 # -- the session itself -------------------------------------------------------------------------
@@ -408,7 +404,7 @@ def commit(call: "Call") -> str:
     """The COMM of every two-step command"""
     assert call.session is not None
     call.desk.staging.commit(
-        call.clock_us, call.now_us, call.row[0][: -len(":COMM")], call.args[0], call.args[1],
+        call.now_us, call.row[0][: -len(":COMM")], call.args[0], call.args[1],
         call.session.role,
     )  # fmt: skip
     return OK

@@ -5,6 +5,7 @@ from typing import Any
 
 from cisterna import events
 from cisterna.base import faults, modes
+from cisterna.base.roles import ROLES
 from cisterna.base.settings import LIMIT_FIELDS
 from cisterna.telemetry import wire
 from cisterna.telemetry.commands import (
@@ -24,7 +25,6 @@ from cisterna.telemetry.commands import (
     short,
     usage,
 )
-from cisterna.telemetry.keys import ROLES
 from cisterna_tools.protocol.members import MEMBERS
 
 # Sections of the page, and the first mnemonics of their commands.
@@ -182,8 +182,12 @@ def log_events() -> str:
 def _subjects(names: tuple[str, ...] | None) -> str:
     if names is None:
         return ""
-    if names == tuple(fault[0] for fault in faults.FAULTS):
-        return "alarm, by its place in [that table](#alarms) from 0 on"
+    if names is events.FAULT_NAMES:
+        former = range(len(faults.FAULTS), len(names))
+        return (
+            "alarm, by its place in [that table](#alarms) from 0 on; in logs of 0.1.0 also "
+            + ", ".join(f"{code} {names[code]}" for code in former)
+        )
     return ", ".join(f"{place} {name}" for place, name in enumerate(names))
 
 

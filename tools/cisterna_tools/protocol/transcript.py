@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cisterna.base.roles import ROLES
 from cisterna.telemetry.commands import HEADER, KIND, READ, REPLY, all_rows
-from cisterna.telemetry.keys import ROLES
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
 from cisterna_tools.protocol.host import Host, hmac_sha256, with_crc
