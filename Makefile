@@ -8,14 +8,11 @@ PY := .venv/bin/python
 # Every top-level folder with code is a source root.
 ROOTS := firmware:boards:sim:tools
 # They shadow the standard library, so they live apart from .venv and one mypy pass each sees them.
-RP2_STUBS := micropython-rp2-rpi_pico-stubs==1.25.*
-ESP32_STUBS := micropython-esp32-stubs==1.25.*
+STUBS_rp2 := micropython-rp2-rpi_pico-stubs==1.25.*
+STUBS_esp32 := micropython-esp32-stubs==1.25.*
 STUBS := .cache/stubs
-# What each port's pass checks: what boards share, its own files, its board.
-SHARED := -p cisterna -m hal.annunciator -m hal.as5600 -m hal.common -m hal.console -m hal.conversation -m hal.health \
-	-m hal.files
-RP2_FILES := $(SHARED) -m hal.loop -p hal.rp2 -m cisterna_boards.pico
-ESP32_FILES := $(SHARED) -p hal.esp32 -m cisterna_boards.esp32_devkit
+# A folder of hal/ with ports.py is for the chip whose name it bears, and for no other.
+CHIPS := $(patsubst firmware/hal/%/ports.py,%,$(wildcard firmware/hal/*/ports.py))
 
 # Taken as plain text and read by the shell from its environment, so that no value is run.
 override SCENARIO := $(value SCENARIO)
@@ -47,13 +44,12 @@ sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CS
 test: .venv/.dev ## run the tests: LONG=1 adds the long ones, ARGS='-k dosing' goes to pytest; PORT=/dev/... tests a bench Pico too
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -ra $(ARGS)
 
-lint: .venv/.dev $(STUBS)/rp2/.stamp $(STUBS)/esp32/.stamp ## check style, spelling and types, and compile the firmware
+lint: .venv/.dev $(CHIPS:%=$(STUBS)/%/.stamp) ## check style, spelling and types, and compile the firmware
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m codespell_lib
 	$(PY) -m mypy boards sim tools host_tests
-	$(call mypy_on_board,rp2) $(RP2_FILES)
-	$(call mypy_on_board,esp32) $(ESP32_FILES)
+	$(foreach chip,$(CHIPS),$(call mypy_for_chip,$(chip)) &&) true
 	@echo "mpy-cross, every file in firmware/"
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
 	find firmware -name '*.py' | sort | while IFS= read -r source; do \
@@ -91,8 +87,10 @@ clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv .cache .hypothesis build dist *.egg-info firmware/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-mypy_on_board = MYPYPATH=$(STUBS)/$(1):firmware:boards $(PY) -m mypy \
-	    --custom-typeshed-dir $(STUBS)/$(1) --no-site-packages --follow-imports silent --cache-dir .cache/mypy-$(1)
+# All firmware but the folders of other chips.
+mypy_for_chip = MYPYPATH=$(STUBS)/$(1):firmware:boards $(PY) -m mypy \
+	    --custom-typeshed-dir $(STUBS)/$(1) --no-site-packages --follow-imports silent --cache-dir .cache/mypy-$(1) \
+	    -p cisterna -p hal -p cisterna_boards $(patsubst %,--exclude '/hal/%/',$(filter-out $(1),$(CHIPS)))
 
 define install_stubs
 	@rm -rf $(@D)
@@ -140,8 +138,5 @@ endef
 	$(call install,.[wiring])
 	@touch .venv/.sim $@
 
-$(STUBS)/rp2/.stamp: Makefile | .venv/.dev
-	$(call install_stubs,$(RP2_STUBS))
-
-$(STUBS)/esp32/.stamp: Makefile | .venv/.dev
-	$(call install_stubs,$(ESP32_STUBS))
+$(STUBS)/%/.stamp: Makefile | .venv/.dev
+	$(call install_stubs,$(STUBS_$*))
