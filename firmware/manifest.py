@@ -1,12 +1,10 @@
 # ruff: noqa: F821  # the words of MicroPython's manifest files
-"""What is frozen into an image: MicroPython's own modules, pump, HAL, board file, main.
+"""What is frozen into an image: MicroPython's own modules, and the pump.
 
-CISTERNA_BOARD is a folder with ``board.py`` and ``frozen_release.py``; `make image` provides it.
+CISTERNA is a folder with what one board needs, laid out as on its file system; `make image` makes
+it (tools/cisterna_tools/image/release.py).
 """
 
 freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
-package("cisterna")
-package("hal")
-module("main.py")
-freeze("$(CISTERNA_BOARD)")
+freeze("$(CISTERNA)")

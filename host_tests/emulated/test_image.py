@@ -4,11 +4,11 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cisterna_tools.image import (
     CannotBuild,
@@ -21,8 +21,10 @@ from cisterna_tools.image import (
     toolchain,
     uf2,
 )
+from cisterna_tools.image import __main__ as command
 
 ROOT = Path(__file__).parents[2]
+FIRMWARE = ROOT / "firmware"
 BINARY = bytes(range(256)) * 3 + b"end"
 
 
@@ -154,16 +156,25 @@ def test_missing_compilers_are_named_with_what_to_type(monkeypatch):
     ],
 )
 def test_a_board_without_an_image_is_refused_in_one_line(board, said):
-    done = subprocess.run(
-        [sys.executable, "-m", "cisterna_tools.image", "--board", board],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
+    done = CliRunner().invoke(command.main, ["--board", board])
+    assert done.exit_code == 1
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
+
+
+def test_an_image_holds_the_firmware_of_its_chip_and_nothing_of_another(tmp_path):
+    folder = tmp_path / "frozen"
+    folder.mkdir()
+    (folder / "left_behind.py").touch()
+    source = ROOT / "boards/cisterna_boards/pico.py"
+    release.stage(source, "0.1.0", folder)
+    staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    modules = {path.relative_to(FIRMWARE).as_posix() for path in FIRMWARE.rglob("*.py")}
+    others = {name for name in modules if name.startswith("hal/esp32/")}
+    assert others
+    assert staged == modules - others - {"manifest.py"} | {"board.py", "frozen_release.py"}
+    assert (folder / "board.py").read_bytes() == source.read_bytes()
 
 
 @pytest.fixture(scope="session")
