@@ -21,11 +21,13 @@ override SEED := $(value SEED)
 override CSV := $(value CSV)
 override BOARD := $(value BOARD)
 override PORT := $(value PORT)
+override IMAGE := $(value IMAGE)
+override DRIVE := $(value DRIVE)
 override TCP := $(value TCP)
 override WHAT := $(value WHAT)
 # Many shells have a LINES of their own, the terminal's: only one that is given to make counts.
 override LINES := $(if $(findstring command,$(origin LINES)),$(value LINES))
-export SCENARIO DAYS SEED CSV BOARD PORT TCP WHAT LINES
+export SCENARIO DAYS SEED CSV BOARD PORT IMAGE DRIVE TCP WHAT LINES
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -65,8 +67,14 @@ fuzz: .venv/.dev ## send a delivering pump noise and damaged frames: LINES=10000
 rig: .venv/.rig ## emulate a Pico with the pump and its rig, to talk to: TCP=port
 	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_sim.emulated --tcp="$${TCP:-0}"
 
-flash: .venv/.flash ## put the firmware on a board: BOARD=pico or esp32_devkit, PORT=/dev/... (else looked for)
-	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.flash --board="$${BOARD:-pico}" --port="$$PORT" $(ARGS)
+flash: .venv/.flash ## put the firmware on a board: BOARD=name, PORT=/dev/... (else looked for); IMAGE=1 as one image
+	@set -- --board="$${BOARD:-pico}" --port="$$PORT" --drive="$$DRIVE"; \
+	case "$$IMAGE" in \
+	    1) set -- "$$@" --image ;; \
+	    0|"") ;; \
+	    *) printf 'IMAGE = %s is neither 1 nor 0; give IMAGE=1 for the one-file image\n' "$$IMAGE" >&2; exit 2 ;; \
+	esac; \
+	PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.flash "$$@" $(ARGS)
 
 image: .venv/.sim ## make one UF2 with the pump inside, to drag onto a Pico: BOARD=pico
 	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_tools.image --board="$${BOARD:-pico}"

@@ -20,7 +20,8 @@ except ImportError:
 
 RELEASE = "/release.json"
 PACKAGE = "/package.json"
-FOLDERS = ("/cisterna", "/hal")
+# What the pump imports that a folder could hold: its own packages and MicroPython's frozen ones.
+FOLDERS = ("/cisterna", "/hal", "/asyncio", "/rp2")
 # The ports' own start-up file; some write it by themselves.
 _NOT_OURS = ("boot.py",)
 _FOLDER_BIT = const(0x4000)
@@ -52,9 +53,7 @@ def check(root: str = "") -> "tuple[bool, str]":
         if path not in files:
             return False, path + " is not part of the release" + _AGAIN
     if version != VERSION:
-        return False, "{} is for version {}, the firmware is {}{}".format(
-            RELEASE, version, VERSION, _AGAIN
-        )
+        return False, f"{RELEASE} is for version {version}, the firmware is {VERSION}{_AGAIN}"
     return True, VERSION
 
 
@@ -71,9 +70,8 @@ def seal(root: str = "") -> str:
         raise ValueError(PACKAGE + " is missing; run mpremote mip install again") from None
     if package["version"] != VERSION:
         raise ValueError(
-            "{} is for version {}, the firmware is {}; run mpremote mip install again".format(
-                PACKAGE, package["version"], VERSION
-            )
+            f"{PACKAGE} is for version {package['version']}, the firmware is {VERSION}; "
+            "run mpremote mip install again"
         )
     for name, _ in package["urls"]:
         path = "/" + name
@@ -105,13 +103,13 @@ def digest(path: str) -> str:
 def _check_frozen(root: str) -> "tuple[bool, str]":
     paths = _modules(root)
     if paths:
-        return False, "{} hides a part of the image; remove it: mpremote rm -r :{}".format(
-            paths[0], paths[0]
+        top = paths[0].split("/")[1]
+        return False, (
+            f"{paths[0]} hides a part of the image; run make flash IMAGE=1, or remove it: "
+            f"mpremote rm -r :/{top}"
         )
     if _frozen.VERSION != VERSION:
-        return False, "the image is {}, its pump {}; make the image again".format(
-            _frozen.VERSION, VERSION
-        )
+        return False, f"the image is {_frozen.VERSION}, its pump {VERSION}; make the image again"
     return True, VERSION
 
 

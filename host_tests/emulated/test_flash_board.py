@@ -43,6 +43,7 @@ def _at_console(
     """Run a command on the host while the board lives; a PORT in it becomes the console's."""
     # `make test` hands these on, and they would steer the make under test.
     env = {k: v for k, v in os.environ.items() if "MAKE" not in k and k not in ("MFLAGS", "ARGS")}
+    env["PYTHONPATH"] = str(ROOT / "tools")
     with closing(Terminals(0)) as terminals:
         port = terminals.pty if over == "pty" else f"socket://127.0.0.1:{terminals.tcp}"
         with subprocess.Popen(

@@ -79,6 +79,8 @@ SPOILT = {
     ),
     "extra in the root": (
         lambda b: _put(b, "/asyncio.py", b""), "/asyncio.py is not part of the release"),
+    "package of MicroPython's": (
+        lambda b: _put(b, "/asyncio/core.py", b""), "/asyncio/core.py is not part of the release"),
     "other version": (
         lambda b: _edit(b, lambda c: c.update(version="0.0.9")),
         f"/release.json is for version 0.0.9, the firmware is {VERSION}",
@@ -142,7 +144,7 @@ def test_an_image_is_whole_while_no_file_hides_a_part_of_it(tmp_path, monkeypatc
     assert release.check(str(tmp_path)) == (
         False,
         "/cisterna/units.mpy hides a part of the image; "
-        "remove it: mpremote rm -r :/cisterna/units.mpy",
+        "run make flash IMAGE=1, or remove it: mpremote rm -r :/cisterna",
     )
 
 

@@ -1,13 +1,14 @@
-"""``python -m cisterna_tools.flash``: put the firmware on a board and start it."""
+"""``python -m cisterna_tools.flash``: put the firmware on a board, as files or as an image."""
 
 import sys
 
 import click
 
 from cisterna_tools.boards import BoardError
-from cisterna_tools.flash import FlashError, ports
+from cisterna_tools.flash import FlashError, ports, whole
 from cisterna_tools.flash.payload import RELEASE, Payload, sha256
-from cisterna_tools.flash.remote import ANSWER_S, Facts, Remote
+from cisterna_tools.flash.remote import ANSWER_S, HIDING, Facts, Remote
+from cisterna_tools.image import ImageError
 
 OLDEST = (1, 25, 0)
 
@@ -18,11 +19,16 @@ OLDEST = (1, 25, 0)
 @click.option(
     "--patience", default=ANSWER_S, show_default=True, help="s that the board may take to start"
 )
-def main(board: str, device: str, patience: int) -> None:
+@click.option("--image", is_flag=True, help="the one-file image, by the boot loader's drive")
+@click.option("--drive", default="", help="where that drive is mounted; looked for if not given")
+def main(board: str, device: str, patience: int, image: bool, drive: str) -> None:
     """Compile the firmware, copy what changed, verify it on the board, start it."""
     try:
-        said = flash(board, device, patience)
-    except (BoardError, FlashError) as error:
+        if image:
+            said = whole.flash(board, device, drive, patience)
+        else:
+            said = flash(board, device, patience)
+    except (BoardError, FlashError, ImageError) as error:
         click.echo(f"make flash: {error}", err=True)
         sys.exit(1)
     click.echo(said)
@@ -61,13 +67,13 @@ def _check(payload: Payload, device: str, facts: Facts) -> None:
         )
     if facts.frozen:
         raise FlashError(
-            f"{device} runs a one-file image of {facts.frozen}: drag a newer image onto it, or "
-            "plain MicroPython before make flash"
+            f"{device} runs a one-file image of {facts.frozen}: make flash IMAGE=1 puts this "
+            "version's on it; for files, drag plain MicroPython onto it first"
         )
     strange = [
         path
         for path in facts.hashes
-        if path.count("/") == 1
+        if (path.count("/") == 1 or path.split("/")[1] in HIDING)
         and path not in payload.files
         and path not in (RELEASE, "/boot.py", "/main.mpy", "/board.py")
     ]

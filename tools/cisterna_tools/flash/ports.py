@@ -8,7 +8,7 @@ from pumpctl import usb_ports
 SEEK = {
     "rp2": (
         "plug it in with a data cable; if it shows as the drive RPI-RP2 it has no MicroPython "
-        "yet: drag MicroPython 1.25 for the Pico, or the result of make image, onto the drive"
+        "yet: make flash IMAGE=1 puts the pump and MicroPython on it"
     ),
     "esp32": (
         "plug it in with a data cable; it must already run MicroPython 1.25 or later, which "

@@ -20,8 +20,14 @@ _CHUNK_BYTES = 1_536
 # hal/loop.py: REASON_SERVICE.
 _SERVICE = 2
 
+# The firmware in a board's root, of this version and of 0.1.0: all of it is of this project.
+FOLDERS = ("cisterna", "hal", "pump")
+# Folders of these names would hide MicroPython's own modules.
+HIDING = ("asyncio", "rp2")
+_FILES = ("main.py", "main.mpy", "board.py", "board.mpy", "release.json", "package.json")
+
 # Runs on the board. Imports only what every MicroPython has; prints one line of JSON.
-_FACTS = """
+_FACTS = f"""
 import sys, os, json, hashlib, binascii
 try:
     import frozen_release
@@ -42,7 +48,7 @@ def walk(folder):
     for name, kind, *_ in os.ilistdir(folder or "/"):
         path = folder + "/" + name
         if kind == 0x4000:
-            if folder or name in ("cisterna", "hal", "pump"):
+            if folder or name in {FOLDERS + HIDING!r}:
                 walk(path)
         elif folder or name.endswith((".py", ".mpy")) or name == "release.json":
             print(json.dumps([path, digest(path)]))
@@ -50,8 +56,31 @@ print(json.dumps([list(sys.implementation[1][:3]), frozen]))
 walk("")
 """
 
+# A folder that is left empty would still be taken for a package, in place of the frozen one.
+_CLEAR = f"""
+import os, json
+def clear(path):
+    for name, kind, *_ in list(os.ilistdir(path)):
+        if kind == 0x4000:
+            clear(path + "/" + name)
+        else:
+            os.remove(path + "/" + name)
+    os.rmdir(path)
+gone = []
+for name, kind, *_ in list(os.ilistdir("/")):
+    if kind == 0x4000 and name in {FOLDERS!r}:
+        clear("/" + name)
+    elif kind != 0x4000 and name in {_FILES!r}:
+        os.remove("/" + name)
+    else:
+        continue
+    gone.append("/" + name)
+print(json.dumps(sorted(gone)))
+"""
+
 _BEFORE = "before_reset"
 _RESET = f"{_BEFORE} = True\nimport machine\nmachine.reset()\n"
+_BOOT_LOADER = "import machine\nmachine.bootloader()\n"
 
 # Base64, since a literal of any bytes takes twice the room on the line.
 _FOLDER = """
@@ -67,12 +96,14 @@ with open({path!r}, {mode!r}) as file:
     file.write(a2b_base64({text!r}))
 """
 
-_TO_SERVICE = """
-from hal.{port} import ports as port
-import machine
-port.give_reason({reason})
-print("ok")
+_CHIP = """
+try:
+    from hal.{port} import ports as chip
+except ImportError:
+    from hal import {port} as chip  # as 0.1.0 had it
 """
+_TO_SERVICE = _CHIP + "chip.give_reason({reason})\n"
+_FORGET = _CHIP + "chip.take_reason()\n"
 
 
 class Transport(Protocol):
@@ -120,7 +151,7 @@ class Remote:
         self._transport = self._enter()
         # In case the prompt came before the reason was taken: the next start is a plain one.
         with contextlib.suppress(FlashError):
-            self._do(f"from hal.{port} import ports as port\nport.take_reason()\n")
+            self._do(_FORGET.format(port=port))
 
     def port(self) -> str:
         """MicroPython's name for the kind of chip."""
@@ -142,6 +173,15 @@ class Remote:
             text = binascii.b2a_base64(data[start : start + _CHUNK_BYTES], newline=False)
             self._do(before + _WRITE.format(path=path, mode=mode, text=text))
             before, mode = "", "ab"
+
+    def clear(self) -> list[str]:
+        """Delete the firmware's files and folders; what there was of them in the root."""
+        removed: list[str] = json.loads(self._do(_CLEAR))
+        return removed
+
+    def to_boot_loader(self) -> None:
+        """Restart as a drive; nothing more can be asked of it here."""
+        self._leave(_BOOT_LOADER)
 
     def start(self) -> str:
         """Reset it and return the line in which the firmware says what it does."""
@@ -196,11 +236,14 @@ class Remote:
         return said.decode()
 
     def _reset(self) -> None:
+        self._leave(_RESET)
+
+    def _leave(self, command: str) -> None:
+        """Run a command by which the board drops the line."""
         from mpremote.transport import TransportError
 
-        # The board drops the line as it resets.
         with contextlib.suppress(TransportError, OSError, struct.error):
-            self._transport.exec_raw_no_follow(_RESET)
+            self._transport.exec_raw_no_follow(command)
             time.sleep(_RESET_S)
         _close(self._transport)
 

@@ -39,7 +39,7 @@ def said(device: str, patience_s: int) -> str:
         except OSError:
             time.sleep(_POLL_S)
     raise FlashError(
-        f"{device}: copied and verified, but the board has not said what it runs within "
+        f"{device}: all is copied, but the board has not said what it runs within "
         f"{patience_s} s; look with mpremote, or plug it in anew"
     )
 
