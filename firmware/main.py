@@ -3,9 +3,8 @@
 import gc
 
 try:
-    from machine import Pin
-
     import board
+    from machine import Pin
 
     # Before anything that can fail: driver off (active low), step line at rest.
     Pin(board.PINS["enable"], Pin.OUT, value=1)
