@@ -68,9 +68,9 @@ rig: .venv/.rig ## emulate a Pico with the pump and its rig, to talk to: TCP=por
 	@PYTHONPATH=$(ROOTS) exec $(PY) -m cisterna_sim.emulated --tcp="$${TCP:-0}"
 
 flash: .venv/.flash ## put the firmware on a board: BOARD=name, PORT=/dev/... (else looked for); IMAGE=1 as one image
-	@set -- --board="$${BOARD:-pico}" --port="$$PORT" --drive="$$DRIVE"; \
+	@set -- --board="$${BOARD:-pico}" --port="$$PORT"; \
 	case "$$IMAGE" in \
-	    1) set -- "$$@" --image ;; \
+	    1) set -- "$$@" --image --drive="$$DRIVE" ;; \
 	    0|"") ;; \
 	    *) printf 'IMAGE = %s is neither 1 nor 0; give IMAGE=1 for the one-file image\n' "$$IMAGE" >&2; exit 2 ;; \
 	esac; \

@@ -121,6 +121,14 @@ def test_a_variable_is_one_argument_and_never_runs(
             ["BOARD=x", "PORT=/dev/y z", "ARGS=--patience 9"],
             ["-m", "cisterna_tools.flash", "--board=x", "--port=/dev/y z", "--patience", "9"],
         ),
+        (
+            "flash",
+            ["IMAGE=1", "DRIVE=/media/a b"],
+            [
+                *("-m", "cisterna_tools.flash", "--board=pico", "--port="),
+                *("--image", "--drive=/media/a b"),
+            ],
+        ),
         ("image", ["BOARD=x"], ["-m", "cisterna_tools.image", "--board=x"]),
         ("rig", ["TCP=4000"], ["-m", "cisterna_sim.emulated", "--tcp=4000"]),
     ],
