@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cisterna.base.settings import Limits
+from cisterna.base.settings import TOLERANCE_NL, Limits
 from cisterna.base.units import LimitError
 from cisterna.memory import Memory
 from cisterna.orders import Refused
 from cisterna.parts.bolus import ALARM, REFUSALS
-from cisterna.parts.ledger import TOLERANCE_NL, Ledger
+from cisterna.parts.ledger import Ledger
 from cisterna.parts.program import KIND_CONTINUOUS, KIND_PROFILE, Program
 from cisterna.refill import RefillWatch
 from cisterna_sim.rig_board import default_calibration

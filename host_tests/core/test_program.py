@@ -231,7 +231,7 @@ def _deliver(
         while acts and acts[0][0] <= now_us:
             wall_us = acts.pop(0)[1]
             if wall_us < 0:
-                calendar.lose()
+                schedule = Schedule(memory, calendar := Calendar())  # as a boot does
             else:
                 calendar.set_wall(now_us, wall_us, True)
         schedule.look_up(now_us)
@@ -393,7 +393,7 @@ def test_a_rate_that_goes_wrong_stops_at_the_next_segment_at_the_latest(monkeypa
 @pytest.mark.req("I02")
 def test_a_mean_rate_that_is_off_is_never_used(monkeypatch):
     bench = Bench(program=PROFILE)
-    bench.pump.calendar.lose()
+    bench.pump.calendar.known, bench.pump.calendar.use_mean = False, True
     right = guard.program_mean
     monkeypatch.setattr(guard, "program_mean", lambda *what: right(*what) + 1)
     bench.order("suspend")

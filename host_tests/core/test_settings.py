@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cisterna.base.settings import CALIBRATION_FIELDS, LIMIT_FIELDS, Calibration, Limits, Settings
+from cisterna.base.settings import (
+    CALIBRATION_FIELDS,
+    LIMIT_FIELDS,
+    TOLERANCE_NL,
+    Calibration,
+    Limits,
+    Settings,
+)
 from cisterna.base.units import LimitError
-from cisterna.parts.ledger import TOLERANCE_NL
 from cisterna_sim.rig_board import default_calibration
 
 KINDS = (Limits, Calibration)

@@ -137,14 +137,6 @@ def code_of(fault_name: str) -> int:
     raise ValueError(f"no fault is called {fault_name!r}; known: {known}")
 
 
-def mask_of(codes: "tuple[int, ...] | list[int]") -> int:
-    """A set of faults as an integer with a bit for each; above 30 faults it needs the heap."""
-    mask = 0
-    for code in codes:
-        mask |= 1 << code
-    return mask
-
-
 def _codes(column: int, *values: int) -> "tuple[int, ...]":
     return tuple([code for code in range(len(FAULTS)) if FAULTS[code][column] in values])
 

@@ -105,7 +105,7 @@ class ModeMachine:
 
     def __init__(self, resting: int = UNCONFIGURED) -> None:
         if resting not in RESTING:
-            raise ModeError("{} is not a resting mode".format(MODE_NAMES[resting]))
+            raise ModeError(f"{MODE_NAMES[resting]} is not a resting mode")
         self.mode = OFF
         self.resting = resting
 
@@ -116,11 +116,11 @@ class ModeMachine:
     def handle(self, event: int) -> int:
         """Apply an event and return the new mode; ModeError if the table does not name it."""
         if not 0 <= event < len(EVENT_NAMES):
-            raise ModeError("there is no event {}".format(event))
+            raise ModeError(f"there is no event {event}")
         target = _NEXT[self.mode][event]
         if target is None:
             raise ModeError(
-                "{} is not possible in mode {}".format(EVENT_NAMES[event], MODE_NAMES[self.mode])
+                f"{EVENT_NAMES[event]} is not possible in mode {MODE_NAMES[self.mode]}"
             )
         if target == RETURN:
             target = self.resting

@@ -6,8 +6,12 @@ board file gives it, or is refused.
 
 import struct
 
+from .compat import const
 from .sealed import Sealed
 from .units import LimitError, check_int
+
+# R04: what the measured content may be wrong by; empty is above it.
+TOLERANCE_NL = const(500_000)
 
 # name, lowest, highest, default (None: it must be given), unit
 LIMIT_FIELDS = (
@@ -18,8 +22,7 @@ LIMIT_FIELDS = (
     ("max_daily_dose_ng", 1_000, 5_000_000, 1_000_000, "ng"),
     # Withdrawal was seen above 2 mL and did not recur with 4 mL (Neurosurgery 2004).
     ("low_nl", 2_000_000, 20_000_000, 4_000_000, "nL"),
-    # Above the 0.5 mL that the content may be wrong by.
-    ("empty_nl", 600_000, 2_000_000, 1_000_000, "nL"),
+    ("empty_nl", TOLERANCE_NL + 100_000, 2_000_000, 1_000_000, "nL"),
     # 69 kPa is 10 psi (choice).
     ("occlusion_pa", 20_000, 140_000, 69_000, "Pa"),
     # Above the swing of a free line: posture 3 kPa, valve 1 kPa, noise and drift 2 kPa (choice).

@@ -7,12 +7,8 @@ Boards have 32-bit floats and a laptop has doubles; integers give the same resul
 
 from .compat import const
 
-NL_PER_ML = const(1_000_000)
-PL_PER_NL = const(1_000)
 US_PER_S = const(1_000_000)
-MS_PER_S = const(1_000)
 S_PER_DAY = const(86_400)
-US_PER_MIN = 60 * 1_000_000
 US_PER_HOUR = 3_600 * 1_000_000
 US_PER_DAY = 86_400 * 1_000_000
 
@@ -31,17 +27,11 @@ def check_int(name: str, value: object, low: int, high: int, unit: str = "") -> 
     Booleans, floats (NaN among them) and strings are refused, not converted.
     """
     if type(value) is not int:
-        raise LimitError(
-            "{} = {!r} is not a whole number; give an integer {}..{} {}".format(
-                name, value, low, high, unit
-            ).rstrip()
-        )
+        wanted = f"give an integer {low}..{high} {unit}".rstrip()
+        raise LimitError(f"{name} = {value!r} is not a whole number; {wanted}")
     if not low <= value <= high:
-        raise LimitError(
-            "{} = {} {} is outside {}..{}; give a value inside".format(
-                name, value, unit, low, high
-            ).replace("  ", " ")
-        )
+        given = f"{value} {unit}".rstrip()
+        raise LimitError(f"{name} = {given} is outside {low}..{high}; give a value inside")
     return value
 
 

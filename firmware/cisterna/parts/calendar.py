@@ -52,11 +52,6 @@ class Calendar:
             self.weekday = _weekday(midnight_us)
             self.use_mean = delivering
 
-    def lose(self) -> None:
-        """The time of day is no longer known (power was lost)."""
-        self.known = False
-        self.use_mean = True
-
     def turn(self, now_us: int) -> None:
         """Begin the next program day if the running one has ended."""
         if not self.known:

@@ -125,9 +125,8 @@ class Dosing:
         """Emit one reverse burst of at most MAX_BURST_STEPS steps; the rate must be 0."""
         if self.rate_nl_per_day or not 0 < steps <= MAX_BURST_STEPS:
             raise ValueError(
-                "a back-off of {} steps at {} nL/day; stop first, and reverse 1..{} steps".format(
-                    steps, self.rate_nl_per_day, MAX_BURST_STEPS
-                )
+                f"a back-off of {steps} steps at {self.rate_nl_per_day} nL/day; stop first, and "
+                f"reverse 1..{MAX_BURST_STEPS} steps"
             )
         self._stepper.burst(-steps, CATCH_UP_INTERVAL_US)
 

@@ -42,7 +42,7 @@ def long_division(numerator: int, denominator: int) -> int:
 
 
 def program_rate(program: "Program", limits: "Limits", weekday: int, minute: int) -> int:
-    """Rate in nL/day that the program asks for, read and computed apart from therapy.py."""
+    """Rate in nL/day that the program asks for, read and computed apart from program.py."""
     if program.kind == 0:
         return 0
     if program.kind == 1:
@@ -56,7 +56,7 @@ def program_rate(program: "Program", limits: "Limits", weekday: int, minute: int
 
 
 def program_mean(program: "Program", limits: "Limits") -> int:
-    """Mean rate of the week in nL/day, rounded down, computed apart from therapy.py."""
+    """Mean rate of the week in nL/day, rounded down, computed apart from program.py."""
     total = 0
     for weekday in range(7):
         end = 1440
@@ -146,8 +146,3 @@ class Guard:
         if still or -balance * UNDER_PARTS > self._day_units:
             self.under = True
             self._worst, self._steady = balance, 0
-
-    @property
-    def error_steps(self) -> int:
-        """Counted minus programmed since the last rebase, in steps, rounded down."""
-        return self._balance // self._step_units

@@ -24,8 +24,6 @@ ALLOWANCE_S = const(120)
 MIN_ALLOWANCE_STEPS = const(16)
 MAX_ALLOWANCE_STEPS = const(512)
 
-# R04: what the measured content may be wrong by.
-TOLERANCE_NL = const(500_000)
 # R06: residual against the account, the larger of 1 mL and 10 %, is a discrepancy.
 DISCREPANCY_NL = const(1_000_000)
 LEAD_DAYS = const(3)
@@ -144,7 +142,7 @@ class Ledger:
             self.concentration_ug_per_ml,
         ) = struct.unpack(_LAYOUT, data)
         if fill > self._calibration.capacity_nl:
-            raise LimitError("stored fill of {} nL is above capacity".format(fill))
+            raise LimitError(f"stored fill of {fill} nL is above capacity")
         self.known, self.fill_nl = bool(known), fill
         self.unconfirmed_steps = unconfirmed_steps + charged - self.forward
         self.unconfirmed_back_steps = unconfirmed_back_steps + charged_back - self.reversed

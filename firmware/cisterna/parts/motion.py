@@ -32,7 +32,6 @@ class MotionWitness:
         self._suspect = False
         self._followed = 0
         self._origin: "int | None" = None
-        self._reverse = False
         self.stalled = False
         self.runaway = False
         self.dead = False

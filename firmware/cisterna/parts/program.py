@@ -92,8 +92,7 @@ class Program(Sealed):
         kind, segments = self.kind, self.segments
         if kind <= KIND_MINIMUM:
             if segments:
-                raise LimitError("a {} program has no segments; got {}".format(
-                    KINDS[kind], len(segments)))  # fmt: skip
+                raise LimitError(f"a {KINDS[kind]} program has no segments; got {len(segments)}")
             return
         if kind == KIND_CONTINUOUS and (len(segments) != 1 or segments[0][:2] != (ALL_DAYS, 0)):
             raise LimitError("a continuous program has one segment, all days from 00:00")
@@ -105,21 +104,17 @@ class Program(Sealed):
             starts = [s[1] for s in segments if s[0] >> weekday & 1]
             if not starts or starts[0] != 0:
                 raise LimitError(
-                    "weekday {} has no segment at 00:00; each day's first starts there".format(
-                        weekday
-                    )
+                    f"weekday {weekday} has no segment at 00:00; each day's first starts there"
                 )
             if len(starts) > MAX_SEGMENTS_PER_DAY:
                 raise LimitError(
-                    "weekday {} has {} segments; at most {}".format(
-                        weekday, len(starts), MAX_SEGMENTS_PER_DAY
-                    )
+                    f"weekday {weekday} has {len(starts)} segments; at most {MAX_SEGMENTS_PER_DAY}"
                 )
             for i in range(1, len(starts)):
                 if starts[i] <= starts[i - 1]:
                     raise LimitError(
-                        "weekday {} has segments out of order at minute {}; sort them by "
-                        "start, none twice".format(weekday, starts[i])
+                        f"weekday {weekday} has segments out of order at minute {starts[i]}; sort "
+                        "them by start, none twice"
                     )
 
     def check_against(self, limits: "Limits") -> None:
@@ -127,7 +122,7 @@ class Program(Sealed):
         low, high = limits.min_rate_nl_per_day, limits.max_rate_nl_per_day
         for _, start_min, dose in self.segments:
             rate = rate_from_dose(dose, self.concentration_ug_per_ml)
-            check_int("rate of the segment at minute %d" % start_min, rate, low, high, "nL/day")
+            check_int(f"rate of the segment at minute {start_min}", rate, low, high, "nL/day")
         top_ng = dose_from_volume(self.day_bound_nl(limits), self.concentration_ug_per_ml)
         check_int("dose of the highest 24 h", top_ng, 0, limits.max_daily_dose_ng, "ng")
         if self.bolus_dose_ng:
@@ -223,12 +218,12 @@ class Program(Sealed):
         """The program that ``pack`` made; LimitError if it is not one."""
         head, size = struct.calcsize(_HEAD), struct.calcsize(_SEGMENT)
         if len(data) < head or (len(data) - head) % size:
-            raise LimitError("{} bytes are no program".format(len(data)))
+            raise LimitError(f"{len(data)} bytes are no program")
         kind, concentration, dose_ng, bolus_s, lockout_s, cap, count = struct.unpack(
             _HEAD, data[:head]
         )
         if len(data) != head + count * size:
-            raise LimitError("{} bytes are no program of {} segments".format(len(data), count))
+            raise LimitError(f"{len(data)} bytes are no program of {count} segments")
         segments = [
             struct.unpack(_SEGMENT, data[at : at + size]) for at in range(head, len(data), size)
         ]
