@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cisterna_tools.bench import gates
 from cisterna_tools.image import (
     CannotBuild,
     ImageError,
@@ -193,12 +194,14 @@ def test_the_plain_image_is_the_oldest_micropython_a_board_may_run(plain_image):
 
 
 @pytest.mark.slow
-def test_the_image_with_the_pump_inside_is_whole_until_a_file_hides_a_part_of_it():
+def test_the_image_with_the_pump_inside_is_whole_until_a_file_hides_a_part_of_it(record_property):
     try:
         image, size = release.make("pico")
     except CannotBuild as error:
         pytest.skip(f"no image can be built here: {error}")
-    assert size <= release.LARGEST
+    gate = gates.Gate("image of pico", size, gates.IMAGE_AT_MOST)
+    record_property("figure", str(gate))
+    gates.hold([gate])
     said = _on_emulator(
         image,
         "import os, board; from hal import release; print(board.NAME, release.check()[0])\n"
