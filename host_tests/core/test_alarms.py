@@ -426,6 +426,43 @@ def test_the_alarm_test_leaves_delivery_and_other_alarms_alone() -> None:
 
 
 @pytest.mark.req("A06")
+def test_the_alarm_test_is_no_alarm() -> None:
+    """Nothing is raised, latched or to be acknowledged, and it bars no bolus."""
+    bench = Bench()
+    bench.run(3_600)
+    raised = len(bench.names("ALARM_RAISED"))
+    bench.order("test_alarms")
+    assert bench.rig.hal.signal.priority == faults.HIGH
+    assert bench.pump.alarms.present == 0
+    assert bench.order("patient_bolus") == 0
+    assert len(bench.names("ALARM_RAISED")) == raised
+
+
+@pytest.mark.req("A01", "A06")
+def test_a_real_alarm_of_that_priority_is_heard_instead_of_the_test() -> None:
+    bench = Bench()
+    told = listen(bench)
+    raise_(bench, "SUPPLY_LOW")
+    bench.order("acknowledge", 0)
+    bench.order("test_alarms")
+    bench.run(7)
+    raise_(bench, "OVER_DELIVERY")
+    bench.run(60)
+    assert [row[1:] for row in told] == [(2, True), (3, True), (2, True), (3, True)]
+
+
+@pytest.mark.req("A04", "A06")
+def test_a_pause_does_not_silence_the_test_and_outlives_it() -> None:
+    bench = Bench()
+    raise_(bench, "SUPPLY_LOW")
+    bench.order("pause_audio", 120)
+    told = listen(bench)
+    bench.order("test_alarms")
+    bench.run(60)
+    assert [row[1:] for row in told] == [(3, True), (2, True), (1, True), (2, False)]
+
+
+@pytest.mark.req("A06")
 def test_an_alarm_test_does_not_outlive_a_power_loss() -> None:
     bench = Bench()
     bench.order("test_alarms")

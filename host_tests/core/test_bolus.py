@@ -660,3 +660,58 @@ def test_the_history_survives_storing_and_counts_what_ended_within_24_h(
 
 def test_the_quantum_of_these_tests_is_the_rigs() -> None:
     assert PlantConfig().nominal_step_nl == pytest.approx(STEP_NL, rel=1e-5)
+
+
+def _another_program(bench: Bench) -> None:
+    bench.order("set_program", simple(310_000, 2000))
+
+
+def _refill(bench: Bench) -> None:
+    bench.order("refill", 17_000_000, 2000)
+
+
+def _fault(bench: Bench) -> None:
+    raise_(bench, faults.PRESSURE_SENSOR)
+
+
+def _halting_fault(bench: Bench) -> None:
+    raise_(bench, faults.OVER_DELIVERY)
+
+
+def _occlusion(bench: Bench) -> None:
+    bench.plant.occlude(1.0)
+    bench.run_until(lambda: bench.present("OCCLUSION"), 3_600, 0.25)
+
+
+@pytest.mark.req("B04")
+@pytest.mark.parametrize(
+    ("act", "cause", "afterwards"),
+    [
+        (lambda bench: bench.order("stop"), ("MODE", "STOPPED"), "STOPPED"),
+        (lambda bench: bench.order("suspend"), ("MODE", "SUSPENDED"), "SUSPENDED"),
+        (_another_program, ("PROGRAM_SET", "155000 nL/day mean"), "BASAL"),
+        (_refill, ("REFILLED", "17000000 nL"), "BASAL"),
+        (_fault, ("ALARM_RAISED", "PRESSURE_SENSOR MEDIUM"), "BASAL"),
+        (_halting_fault, ("ALARM_RAISED", "OVER_DELIVERY HIGH"), "HALTED"),
+        (_occlusion, ("ALARM_RAISED", "OCCLUSION HIGH"), "BACKOFF"),
+    ],
+)
+def test_what_ends_a_bolus_is_logged_before_its_end_and_it_ends_once(
+    act: Callable[[Bench], object], cause: tuple[str, str], afterwards: str
+) -> None:
+    """The end follows from what happened, in one place, within the same tick or order."""
+    bench = ready()
+    assert single(bench, 40_000, 1_200) == "granted"
+    bench.run(300)
+    given_nl = bench.pump.bolus.delivered_nl(bench.pump.now_us)
+    before = len(bench.log)
+    act(bench)
+    happened = [(entry.name, entry.detail) for entry in bench.log[before:]]
+    ends = [place for place, (name, _) in enumerate(happened) if name == "BOLUS_ENDED"]
+    assert len(ends) == 1
+    assert happened.index(cause) < ends[0]
+    assert bench.log[before + ends[0]].true_s == bench.log[before + happened.index(cause)].true_s
+    how, booked_nl = happened[ends[0]][1].split()[:2]
+    assert how == "interrupted"
+    assert int(booked_nl) >= given_nl
+    assert (bench.pump.bolus, bench.mode) == (None, afterwards)

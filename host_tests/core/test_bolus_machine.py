@@ -366,6 +366,11 @@ class BolusMachine(RuleBasedStateMachine):
         else:
             assert pump.dosing.rate_nl_per_day > basal
 
+    @invariant()
+    def a_bolus_is_there_in_its_mode_and_in_no_other(self) -> None:
+        pump: Any = self.bench.pump
+        assert (pump.bolus is not None) == (self.bench.mode == "BOLUS")
+
 
 @pytest.mark.req("B01", "B02", "B03", "B04", "B08")
 class TestBolusMachine(BolusMachine.TestCase):  # type: ignore[misc, valid-type]

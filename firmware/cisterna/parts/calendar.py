@@ -1,15 +1,15 @@
 """Which program day it is, on a clock that people change and the pump does not trust.
 
-Dosing runs on the monotonic clock. The wall clock only says where in the day's profile the pump
-should be, and it is asked at one moment: when a program day ends. Then the next day is made to
-end at the wall clock's midnight, by stretching or squeezing it, with every rate as it is and at
-most an hour a day. So a clock change, a DST change or midnight never adds, drops or repeats a
-part of a profile: each program day delivers its daily mean for exactly as long as it lasts.
+1. Dosing runs on pump time. The wall clock only says where in the day's profile the pump should
+   be, and it is asked at one moment: when a program day ends.
+2. The next day is then made to end at the wall clock's midnight, by stretching or squeezing it by
+   at most an hour, with every rate as it is.
+3. So a clock change, a DST change or midnight never adds, drops or repeats a part of a profile:
+   each program day delivers its daily mean for exactly as long as it lasts (D10).
+4. While the time of day is not known, the profile's mean is delivered. Once the clock is set, the
+   mean goes on until the next midnight.
 
-Without a known time of day the profile's mean is delivered; once the clock is set, until the next
-midnight still.
-
-``calendar`` holds wall time as whole microseconds since 2000-01-01 00:00, local, a Saturday.
+Wall time is whole microseconds since 2000-01-01 00:00 local, a Saturday.
 """
 
 from ..base.compat import const

@@ -1,9 +1,11 @@
 """What was really delivered in the last 24 h, and whether more may follow (D04).
 
-Counted steps are kept by quarters of an hour, so the sum of all quarters is never less than what
-any 24 h that end now hold, and at most a quarter's flow more. It is saved with the state. It is
-asked when a program is changed, or a bolus given after a change, where the past is not what the
-present program would have delivered. ``over`` is the last net: it knows no program at all.
+1. Counted steps are kept by quarters of an hour: the running one and the 96 before it. Their sum
+   is never less than what any 24 h that end now hold, and at most a quarter's flow more.
+2. ``fits`` is asked when a program is changed, or a bolus given after a change: then the past is
+   not what the present program would have delivered.
+3. ``over`` is the last net. It knows no program, only the limit.
+4. The quarters are saved with the state. A change of concentration keeps the dose, not the steps.
 """
 
 import struct
