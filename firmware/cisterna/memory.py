@@ -1,10 +1,16 @@
-"""The record that carries a running pump over a power cut, and the records of its settings."""
+"""The record that carries a running pump over a power cut, and the records of its settings.
+
+Layouts of the state record (base/journal.py says how versions are read):
+
+0. 0.1.0: 32 bits of alarms, of which 27 to 29 were the alarm test.
+1. 64 bits of alarms.
+"""
 
 import struct
 
-from .base.compat import TYPE_CHECKING
+from .base.compat import TYPE_CHECKING, const
 from .base.faults import CALIBRATION_CORRUPT, LIMITS_CORRUPT, MEMORY_DEGRADED, PROGRAM_CORRUPT
-from .base.journal import CORRUPT, DEGRADED, GOOD, MISSING, Record
+from .base.journal import CORRUPT, DEGRADED, GOOD, MISSING, Record, check_versions
 from .base.modes import RESTING, UNCONFIGURED
 from .base.settings import Calibration, Limits, Settings
 from .base.units import LimitError
@@ -17,8 +23,9 @@ from .parts.stoppage import Stoppage
 if TYPE_CHECKING:
     from .base.ports import Store
 
-_LAYOUT = "<QBIBQQIQB"
-_SIZE = struct.calcsize(_LAYOUT)
+_HEAD = "<QBQBQQIQB"
+_HEAD_0 = "<QBIBQQIQB"
+_ALARM_TEST_0 = const(7 << 27)
 
 
 class State:
@@ -52,7 +59,7 @@ class State:
     def pack(self, running: "ActiveBolus | None") -> bytes:
         """The state as bytes, with the running bolus as delivered so far."""
         head = struct.pack(
-            _LAYOUT,
+            _HEAD,
             self.pump_us,
             self.resting,
             self.latched,
@@ -70,8 +77,11 @@ class State:
             + self.history.pack(running, self.pump_us)
         )
 
-    def restore(self, data: bytes) -> None:
-        """Take up what ``pack`` made; ValueError or struct.error if it is not such."""
+    def restore(self, data: bytes, layout: int) -> None:
+        """Take up what ``pack`` made, in that layout; ValueError or struct.error if it is not
+        such."""
+        head = _HEAD if layout else _HEAD_0
+        size = struct.calcsize(head)
         (
             self.pump_us,
             self.resting,
@@ -82,14 +92,16 @@ class State:
             self.former_bound_ng,
             self.former_until_us,
             former_flat,
-        ) = struct.unpack(_LAYOUT, data[:_SIZE])
+        ) = struct.unpack(head, data[:size])
+        if not layout:
+            self.latched &= ~_ALARM_TEST_0
         if self.resting not in RESTING:
-            raise LimitError("stored mode {} is not a resting mode".format(self.resting))
+            raise LimitError(f"stored mode {self.resting} is not a resting mode")
         self.first_stop = -1 if first_stop == 0xFF else first_stop
         self.former_flat = bool(former_flat)
         self.stoppage.restore(since_us, missed_nl)
-        self.open_steps = self.ledger.restore(data[_SIZE : _SIZE + LEDGER_SIZE])
-        rest = data[_SIZE + LEDGER_SIZE :]
+        self.open_steps = self.ledger.restore(data[size : size + LEDGER_SIZE])
+        rest = data[size + LEDGER_SIZE :]
         self.dose_window.restore(rest[:WINDOW_SIZE])
         self.interrupted_kind, self.interrupted_nl = self.history.restore(rest[WINDOW_SIZE:])
 
@@ -98,6 +110,8 @@ class Memory:
     """All records of one pump. ``found`` lists the faults that loading them showed."""
 
     def __init__(self, store: "Store", board: Calibration) -> None:
+        """ForeignRecord if newer firmware wrote any of them; nothing is changed then."""
+        check_versions(store)
         self._state = Record(store, "state")
         self._program = Record(store, "program")
         self._limits = Record(store, "limits")
@@ -118,10 +132,12 @@ class Memory:
             self.limits = found
         self.state = State(self.calibration)
         self.state_known = False
+        self._migrating = False
         if state_status in (GOOD, DEGRADED):
             try:
-                self.state.restore(state_data)
+                self.state.restore(state_data, self._state.found_layout)
                 self.state_known = True
+                self._migrating = self._state.found_layout < self._state.layout
             except Exception:  # good CRC, nonsense inside: as good as no state
                 self.state = State(self.calibration)
         if state_status in (DEGRADED, CORRUPT):
@@ -154,8 +170,12 @@ class Memory:
         return settings
 
     def save_state(self, running: "ActiveBolus | None") -> None:
-        """Save the running state."""
-        self._state.save(self.state.pack(running))
+        """Save the running state; in both slots if an older layout still stands in one."""
+        data = self.state.pack(running)
+        self._state.save(data)
+        if self._migrating:
+            self._migrating = False
+            self._state.save(data)
 
     def save_program(self, program: Program) -> None:
         """Save a program and make it the one in use."""

@@ -2,7 +2,8 @@
 
 Ways out of ``main``, all of which leave the motor without current:
 
-1. The board file is refused, or the firmware on the board is not whole: says why, never doses.
+1. The board file is refused, the firmware on the board is not whole, or its memory was written by
+   newer firmware: says why, never doses.
 2. The service strap is set, or a service reset was asked for: no watchdog, back to the prompt.
 3. Ctrl-C on the console of a pump without keys: back to the prompt; the watchdog then resets the
    board within WATCHDOG_MS, since a pump must not stay stopped because somebody looked at it.
@@ -22,6 +23,7 @@ import micropython
 
 from cisterna.base.clock import TicksClock
 from cisterna.base.compat import TYPE_CHECKING, const
+from cisterna.base.journal import ForeignRecord
 from cisterna.base.units import LimitError
 from cisterna.base.version import VERSION
 from cisterna.controller import Controller
@@ -179,6 +181,8 @@ def main(data: object) -> None:
         asyncio.run(_main(loop))
     except KeyboardInterrupt:
         print("cisterna: interrupted, motor off; the watchdog will restart the pump")
+    except ForeignRecord as refusal:
+        print("cisterna: not dosing:", refusal)
     except Exception as error:
         sys.print_exception(error)
     finally:

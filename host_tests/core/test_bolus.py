@@ -670,7 +670,7 @@ def _refill(bench: Bench) -> None:
     bench.order("refill", 17_000_000, 2000)
 
 
-def _fault(bench: Bench) -> None:
+def _barring_fault(bench: Bench) -> None:
     raise_(bench, faults.PRESSURE_SENSOR)
 
 
@@ -691,7 +691,7 @@ def _occlusion(bench: Bench) -> None:
         (lambda bench: bench.order("suspend"), ("MODE", "SUSPENDED"), "SUSPENDED"),
         (_another_program, ("PROGRAM_SET", "155000 nL/day mean"), "BASAL"),
         (_refill, ("REFILLED", "17000000 nL"), "BASAL"),
-        (_fault, ("ALARM_RAISED", "PRESSURE_SENSOR MEDIUM"), "BASAL"),
+        (_barring_fault, ("ALARM_RAISED", "PRESSURE_SENSOR MEDIUM"), "BASAL"),
         (_halting_fault, ("ALARM_RAISED", "OVER_DELIVERY HIGH"), "HALTED"),
         (_occlusion, ("ALARM_RAISED", "OCCLUSION HIGH"), "BACKOFF"),
     ],

@@ -3,6 +3,18 @@
 A record is written to its two slots in turn, with a sequence number and a CRC; a cut can tear the
 slot being written and never the other. Reading takes the newer good one. Entries of the event log
 each carry a hash over the entry before, so a missing or changed one shows.
+
+How firmware of one version reads what another wrote:
+
+1. A slot begins with a magic number and the version of its frame, and ends in a CRC-32 over all
+   before. That never changes, so a slot of any version can be told from a damaged one.
+2. Frame 1 is that of 0.1.0. Frame 2 also holds the layout of the data: ``LAYOUTS`` says which one
+   this firmware writes of each record, 0 being 0.1.0's. Who changes what a record holds adds 1 and
+   reads the layouts before it.
+3. An older layout is migrated by the record's owner when it is loaded.
+4. A frame or layout that this firmware does not know was written by a newer one.
+   ``check_versions`` refuses it by name, before anything on the store is changed.
+5. The event log has entries of one size and form; another form would be kept under another name.
 """
 
 import binascii
@@ -16,8 +28,19 @@ if TYPE_CHECKING:
 
     from .ports import Store
 
+# A row, since a dictionary has no order on MicroPython.
+LAYOUTS = (
+    ("state", 1),
+    ("program", 0),
+    ("limits", 0),
+    ("calibration", 0),
+    ("keys", 0),
+    ("counter", 0),
+)
+
 _MAGIC = const(0xC157)
-_VERSION = const(1)
+_FRAME = const(2)
+# magic, frame, layout (0 in frame 1), sequence, size of the data
 _HEAD = "<HBBIH"
 _HEAD_SIZE = struct.calcsize(_HEAD)
 
@@ -32,16 +55,23 @@ ENTRY_SIZE = struct.calcsize(_ENTRY) + _CHAIN
 MIN_ENTRIES = const(1000)
 
 
+class ForeignRecord(Exception):
+    """A record was written by newer firmware. The text names it and says what to do."""
+
+
 class Record:
     """One named record in the slots ``name.a`` and ``name.b``.
 
-    ``load`` first, always: it finds where to write next.
+    ``load`` first, always: it finds where to write next. ``layout`` is that of the data it takes,
+    ``found_layout`` of the data it gave.
     """
 
     def __init__(self, store: "Store", name: str) -> None:
         self._store = store
-        self._slots = (name + ".a", name + ".b")
+        self._slots = _slots(name)
         self._sequence = 0
+        self.layout = max([layout for known, layout in LAYOUTS if known == name] + [0])
+        self.found_layout = self.layout
 
     def load(self) -> "tuple[int, bytes]":
         """(MISSING, GOOD, DEGRADED: one slot unreadable, CORRUPT: both; the newest good data)."""
@@ -57,7 +87,7 @@ class Record:
             if found is None:
                 bad += 1
             elif found[0] > best:
-                best, data = found
+                best, self.found_layout, data = found
         if best < 0:
             return (CORRUPT if bad else MISSING), b""
         self._sequence = best
@@ -67,23 +97,48 @@ class Record:
     def save(self, data: bytes) -> None:
         """Write ``data`` to the older slot; on return it is stored."""
         sequence = self._sequence + 1
-        head = struct.pack(_HEAD, _MAGIC, _VERSION, 0, sequence, len(data))
+        head = struct.pack(_HEAD, _MAGIC, _FRAME, self.layout, sequence, len(data))
         body = head + data
         raw = body + struct.pack("<I", binascii.crc32(body))
         self._store.write(self._slots[sequence & 1], raw)
         self._sequence = sequence
 
 
-def _open(raw: bytes) -> "tuple[int, bytes] | None":
-    """(sequence, data) of a slot, or None if it is damaged."""
-    if len(raw) < _HEAD_SIZE + 4:
+def check_versions(store: "Store") -> None:
+    """Raise ForeignRecord if any record was written by firmware newer than this one."""
+    for name, known in LAYOUTS:
+        for slot in _slots(name):
+            raw = store.read(slot)
+            if raw is None or not _whole(raw):
+                continue
+            _, frame, layout, _, _ = struct.unpack(_HEAD, raw[:_HEAD_SIZE])
+            if frame > _FRAME or layout > known:
+                raise ForeignRecord(
+                    f"the record {slot} is of version {frame}.{layout}, this firmware reads up to "
+                    f"{_FRAME}.{known}; flash the newer firmware that wrote it. Nothing "
+                    "was changed"
+                )
+
+
+def _slots(name: str) -> "tuple[str, str]":
+    return name + ".a", name + ".b"
+
+
+def _whole(raw: bytes) -> bool:
+    """True if it is a slot of some version, and not damaged."""
+    if len(raw) < _HEAD_SIZE + 4 or struct.unpack("<H", raw[:2])[0] != _MAGIC:
+        return False
+    return bool(struct.unpack("<I", raw[-4:])[0] == binascii.crc32(raw[:-4]))
+
+
+def _open(raw: bytes) -> "tuple[int, int, bytes] | None":
+    """(sequence, layout, data) of a slot, or None if it is damaged."""
+    if not _whole(raw):
         return None
-    magic, version, _, sequence, size = struct.unpack(_HEAD, raw[:_HEAD_SIZE])
-    if magic != _MAGIC or version != _VERSION or len(raw) != _HEAD_SIZE + size + 4:
+    _, frame, layout, sequence, size = struct.unpack(_HEAD, raw[:_HEAD_SIZE])
+    if not 1 <= frame <= _FRAME or len(raw) != _HEAD_SIZE + size + 4:
         return None
-    if struct.unpack("<I", raw[-4:])[0] != binascii.crc32(raw[:-4]):
-        return None
-    return sequence, raw[_HEAD_SIZE:-4]
+    return sequence, layout, raw[_HEAD_SIZE:-4]
 
 
 class EventLog:
