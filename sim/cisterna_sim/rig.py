@@ -74,7 +74,6 @@ class Rig:
         self._level_low = -1
         self._level_until_nl = NEVER
         self._quiet_level = False
-        self._off_us = 0
         self._programmed_units = 0
         self._rate = 0
         self._rate_since_us = 0

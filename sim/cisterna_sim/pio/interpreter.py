@@ -303,10 +303,6 @@ class Pio:
         for machine in self.machines:
             machine.wake(cycle)
 
-    def next_due(self) -> int:
-        """Cycle of the next instruction; NEVER if all machines are stalled or stopped."""
-        return min(machine.due for machine in self.machines)
-
     def run_until(self, cycle: int) -> None:
         """Execute everything that is due before ``cycle``."""
         while self.step(cycle):

@@ -272,8 +272,3 @@ class Plant:
         """Hold the supply at another voltage for a while; ends by itself."""
         self._drive.dip(supply_mv, self.now_us + duration_us)
         self._note_events()
-
-    def end_brown_out(self) -> None:
-        """Bring the supply back at once."""
-        self._drive.end_dip()
-        self._note_events()
