@@ -71,6 +71,8 @@ class Controller:
         pump = self.pump
         now_us, state = pump.now_us, pump.memory.state
         pump.log.add(now_us, events.BOOT, cause, state.open_steps)
+        if pump.memory.migrated_from >= 0:
+            pump.log.add(now_us, events.MIGRATED, 0, pump.memory.migrated_from)
         for code in pump.memory.found:
             pump.raise_fault(code)
         pump.alarms.clear_fault(faults.MEMORY_DEGRADED)  # it is raised to be acknowledged

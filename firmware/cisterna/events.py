@@ -29,10 +29,11 @@ SESSION = const(18)
 AUTH_FAILED = const(19)
 COMMAND = const(20)
 KEYS = const(21)
+MIGRATED = const(22)
 
 BOOT_CAUSES = ("power on", "power lost while delivering", "watchdog", "restart")
 
-# Of 0.1.0's alarm test; its entries may stand in a log that this firmware reads.
+# Of 0.1.0's alarm test; its entries may stand in a log, before MIGRATED.
 _FORMER = ("ALARM_TEST_HIGH", "ALARM_TEST_MEDIUM", "ALARM_TEST_LOW")
 FAULT_NAMES = tuple([fault[0] for fault in FAULTS]) + _FORMER
 
@@ -60,6 +61,8 @@ EVENTS = (
     ("AUTH_FAILED", ROLES, "in a row"),
     ("COMMAND", ROLES, "counter"),
     ("KEYS", ("provisioned", "rotated", "wiped"), ""),
+    # The state was stored in an older layout: what comes before was written by older firmware.
+    ("MIGRATED", None, "layout before"),
 )
 
 

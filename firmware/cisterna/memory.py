@@ -132,12 +132,15 @@ class Memory:
             self.limits = found
         self.state = State(self.calibration)
         self.state_known = False
+        self.migrated_from = -1  # the layout that the state was found in, if an older one
         self._migrating = False
         if state_status in (GOOD, DEGRADED):
             try:
                 self.state.restore(state_data, self._state.found_layout)
                 self.state_known = True
                 self._migrating = self._state.found_layout < self._state.layout
+                if self._migrating:
+                    self.migrated_from = self._state.found_layout
             except Exception:  # good CRC, nonsense inside: as good as no state
                 self.state = State(self.calibration)
         if state_status in (DEGRADED, CORRUPT):

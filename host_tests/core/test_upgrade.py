@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cisterna import events
 from cisterna.base import journal
 from cisterna.base.journal import ForeignRecord, decode_entry, first_break
 from cisterna.base.roles import ROLES
@@ -78,6 +79,8 @@ def test_the_pump_goes_on_delivering_and_its_log_goes_on(left: DictStore) -> Non
     assert len(entries) > FACTS["entries"]
     assert decode_entry(entries[FACTS["entries"] - 1])[0] == FACTS["last"][0]
     assert first_break(iter(entries)) == -1
+    new = [events.describe(*decode_entry(entry)[2:]) for entry in entries[FACTS["entries"] :]]
+    assert new[:2] == [("BOOT", "power on 113 steps open"), ("MIGRATED", "0 layout before")]
     assert rig.pump.modes.mode == FACTS["resting"]
     assert rig.pump.dosing.rate_nl_per_day == 150_000
     # The bolus that was under way is booked for all that it can have given.

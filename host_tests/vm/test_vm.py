@@ -136,6 +136,17 @@ def test_an_hour_of_steady_dosing_leaves_the_heap_as_it_was(staged, dose_ug, kin
     assert told["steps"] == pytest.approx(dose_ug / strength * 1e9 / 24 / step_pl, abs=1)
 
 
+@pytest.mark.req("I06")
+def test_a_full_table_of_faults_takes_no_more_heap_in_a_tick(staged):
+    """60 faults and more: the sets of alarms are bytes. Only a save makes a mask of them."""
+    few = vm.run(staged, "steady.py", 300)
+    many = vm.run(staged, "many_faults.py", 300)
+    assert many["alarms"] == 1 << 63
+    assert many["after"] == many["before"]
+    assert many["tick_most"] <= few["tick_most"]
+    assert many["save_most"] <= few["save_most"] + 256
+
+
 @pytest.mark.req("R07", "I03", "I04")
 def test_a_power_cut_at_any_flash_operation_leaves_old_or_new(staged):
     """Real LittleFS, new and worn; every program and erase of 180 saves and events."""

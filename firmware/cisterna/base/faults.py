@@ -1,8 +1,9 @@
 """Every fault the pump knows, in one table that firmware, simulator, tools and documents read.
 
 A fault's code is its place in the table. Stored records and the event log hold codes, so rows are
-only ever appended, up to MAX_FAULTS. Codes 27 to 29 were the alarm test in 0.1.0 and may stand in
-an old log: the first fault to be added comes after three rows that nothing raises.
+only ever appended, up to MAX_FAULTS. In a log, codes 27 to 29 were the alarm test up to the entry
+MIGRATED: of 0.1.0.
+
 Response says what the pump does while the fault is *present* (raised, or gone but unacknowledged):
 
 - ``NOTE``: announce it; delivery goes on.
