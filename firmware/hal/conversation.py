@@ -58,6 +58,10 @@ class Conversation:
             while byte >= 0:
                 if telemetry.receive(self._now_us(), byte):
                     self._changed()
+                while telemetry.busy:  # a long answer is made between the pump's steps
+                    await asyncio.sleep_ms(0)
+                    if telemetry.proceed(self._now_us()):
+                        self._changed()
                 taken += 1
                 more = byte != _LF and taken < _SLICE_BYTES
                 byte = console.read() if more else -1

@@ -104,11 +104,11 @@ class Loop:
         """A line may have changed the pump: take that up at once."""
         self._due_us = self.clock.now_us()
         self.step()
-        lock_console(self.telemetry.keys.provisioned)
+        lock_console(self.telemetry.desk.keys.provisioned)
 
     async def run(self) -> None:
         """Run until a restart is ordered, and its reply said."""
-        while not self.telemetry.restart:
+        while not self.telemetry.desk.restart:
             await asyncio.sleep_ms(self.step())
             if self.failure is not None:
                 raise self.failure
@@ -173,8 +173,8 @@ def main(data: object) -> None:
         if reason == REASON_NONE and ports.watchdog_reset():
             cause = _WATCHDOG
         loop = Loop(Board(data), hal, cause)
-        lock_console(loop.telemetry.keys.provisioned)
-        print("cisterna", VERSION, "on", loop.telemetry.name, "running")
+        lock_console(loop.telemetry.desk.keys.provisioned)
+        print("cisterna", VERSION, "on", loop.telemetry.desk.name, "running")
         hal.start_watchdog(WATCHDOG_MS)
         gc.collect()
         gc.threshold(gc.mem_free() // 4 + gc.mem_alloc())
@@ -189,9 +189,9 @@ def main(data: object) -> None:
         if hal is not None:
             hal.close()
         asyncio.new_event_loop()
-        if loop is not None and loop.telemetry.restart:
+        if loop is not None and loop.telemetry.desk.restart:
             ports.restart(REASON_RESTART)
-        while loop is not None and loop.telemetry.keys.provisioned:
+        while loop is not None and loop.telemetry.desk.keys.provisioned:
             time.sleep_ms(_SLEEP_MS)  # no prompt; the watchdog is near
         lock_console(False)
 

@@ -107,7 +107,7 @@ class Desk:
     @property
     def telemetry(self) -> Any:
         """The interface of the present boot."""
-        return self.rig.telemetry
+        return self.rig.telemetry.desk
 
     @property
     def mode(self) -> str:
@@ -207,7 +207,7 @@ class Desk:
             "staged": {k: v for k, v in vars(staging).items() if k not in ("_confirm_press",)},
             "intent": (pump.confirm_press.wanted, pump.confirm_press.pressed),
             "sessions": [vars(session).copy() for session in telemetry.sessions.open],
-            "reports": (telemetry.reports.period_ms, telemetry.restart),
+            "reports": (telemetry.stream.period_ms, telemetry.restart),
             "windows": (telemetry.provision_until_us, telemetry.wipe_until_us),
         }
 

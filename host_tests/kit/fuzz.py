@@ -17,7 +17,8 @@ from collections.abc import Callable
 
 import click
 
-from cisterna.telemetry.commands import HEADER, KIND, READ, all_rows
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import READ
 from host_tests.kit.desk import Desk, Session, example, framed
 from host_tests.kit.roles import MAY
 
@@ -25,7 +26,7 @@ BATCH = 1_000
 SECONDS = 20
 # Beyond the counters of the questions that go along.
 AHEAD = 10**12
-_READS = [row[HEADER] for row in all_rows() if row[KIND] == READ]
+_READS = [row.header for row in all_rows() if row.kind == READ]
 _OPEN = ["*CLS", "TEL:PER", "AUTH:HELL", "AUTH:PROV", "KEY:PROV", "KEY:WIPE"]
 _SLIPS = [("clinician", "king"), ("0", "z"), ("0", ","), ("0", "")]
 _ERROR = re.compile(rb"^(?:#\w+ )?ERR (-\d+)", re.MULTILINE)

@@ -7,7 +7,7 @@ from cisterna.base.roles import ROLES
 from cisterna.events import describe
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
-from host_tests.kit.bench import MIDNIGHT_US, simple
+from host_tests.kit.bench import ALL, MIDNIGHT_US, simple
 from host_tests.kit.peer import header
 from pumpctl.keys import KeyRing, generate
 
@@ -37,7 +37,7 @@ class PumpEnd:
         if keys is not None:
             made = generate()
             keys.put(SERIAL, made)
-            self.rig.telemetry.keys.provision([made[role] for role in ROLES])
+            self.rig.telemetry.desk.keys.provision([made[role] for role in ROLES])
             self._set_up()
 
     def _set_up(self) -> None:
@@ -45,7 +45,7 @@ class PumpEnd:
         rig.order(orders.set_clock, MIDNIGHT_US)
         rig.order(orders.refill, 18_000_000, CONCENTRATION_UG_PER_ML)
         rig.order(orders.set_program, simple(300_000, CONCENTRATION_UG_PER_ML))
-        rig.order(orders.acknowledge, (1 << 30) - 1)
+        rig.order(orders.acknowledge, ALL)
         rig.order(orders.start)
         rig.run_for(60)
 
@@ -79,8 +79,7 @@ class PumpEnd:
         return self.rig.link.take()
 
     def cut(self) -> None:
-        """Pull the cable, which the pump notices."""
-        self.rig.telemetry.link_lost(self.rig.pump_us)
+        """Pull the cable, which the pump does not notice."""
         self.pull()
 
     def restart(self) -> bytes:

@@ -1,6 +1,6 @@
 """A pump made ready for any one command of the protocol."""
 
-from cisterna.telemetry.commands import HEADER, ROLES_MASK, all_rows
+from cisterna.telemetry.commands import all_rows
 from host_tests.kit.desk import ROLES, Desk, Session, example
 
 AT_REST = ("*RST", "LIM:STAG", "LIM:COMM", "DEL:STAR:STAG", "DEL:STAR:COMM")
@@ -9,8 +9,8 @@ AT_REST = ("*RST", "LIM:STAG", "LIM:COMM", "DEL:STAR:STAG", "DEL:STAR:COMM")
 def ready(header: str) -> tuple[Desk, Session, str]:
     """A pump that would carry out the command, the session, and its frame, not yet sent."""
     desk = Desk(start=header not in AT_REST)
-    row = next(row for row in all_rows() if row[HEADER] == header)
-    role = next(role for i, role in reversed(list(enumerate(ROLES))) if row[ROLES_MASK] >> i & 1)
+    row = next(row for row in all_rows() if row.header == header)
+    role = next(role for i, role in reversed(list(enumerate(ROLES))) if row.may(i))
     session = desk.open(role)
     text = example(header)
     if header == "DEL:RES":

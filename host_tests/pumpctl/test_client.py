@@ -150,7 +150,9 @@ def test_more_than_is_known_is_kept_and_not_minded(end, served):
 
 def test_every_command_of_the_pump_has_its_place_in_the_client():
     text = "".join(path.read_text() for path in SOURCES.glob("*.py"))
-    spelt = {row[0].removesuffix(":STAG") for row in all_rows() if not row[0].endswith(":COMM")}
+    spelt = {
+        row.header.removesuffix(":STAG") for row in all_rows() if not row.header.endswith(":COMM")
+    }
     known = {"*OPC?", "SYST:ERR:COUN?", "SYST:VERS?", "*CLS", "TEL?", "AUTH?"}  # for query()
     missing = {name for name in spelt if f'"{name}"' not in text and f'"{name}:STAG"' not in text}
     assert missing == known
@@ -573,4 +575,4 @@ def test_keys_are_wiped_with_a_hand_on_the_pump_only(end, served, keys):
         end.rig.run_for(10)
         opened.wipe_keys()
         assert keys.pumps() == {}
-        assert not end.rig.telemetry.keys.provisioned
+        assert not end.rig.telemetry.desk.keys.provisioned

@@ -83,7 +83,7 @@ def test_tab_completes_from_the_pumps_own_table(screen: Screen) -> None:
     screen.expect(r"\n1\r")
     screen.type(b"SYST:\t\t")
     screen.expect(r"SYST:VERS\?")
-    assert "SYST:VERS?" in [row[0] for row in all_rows()]
+    assert "SYST:VERS?" in [row.header for row in all_rows()]
 
 
 def test_the_arrows_go_through_the_history_of_former_times(bench: Served, screen: Screen) -> None:

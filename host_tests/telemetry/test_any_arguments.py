@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisterna.base.settings import Limits
-from cisterna.telemetry.commands import AGAIN, ARGUMENTS, HEADER, INT, KIND, ONE_OF, all_rows
-from cisterna.telemetry.commands import SESSION as IN_SESSION
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import INT, ONE_OF
+from cisterna.telemetry.rows import SESSION as IN_SESSION
 from host_tests.kit.desk import Desk
 from host_tests.kit.roles import MAY
 
@@ -41,12 +42,12 @@ def _argument(spec):
 @st.composite
 def _commands(draw):
     """A command that needs a session, with any arguments."""
-    row = draw(st.sampled_from([row for row in all_rows() if row[KIND] >= IN_SESSION]))
-    specs = list(row[ARGUMENTS])
-    specs += specs[len(specs) - row[AGAIN] :] * draw(st.integers(0, 3)) if row[AGAIN] else []
+    row = draw(st.sampled_from([row for row in all_rows() if row.kind >= IN_SESSION]))
+    specs = list(row.arguments)
+    specs += specs[len(specs) - row.again :] * draw(st.integers(0, 3)) if row.again else []
     texts = [draw(_argument(spec)) for spec in specs]
     texts = texts[: draw(st.one_of(st.just(99), st.integers(0, 12)))]
-    return row[HEADER], (row[HEADER] + " " + ",".join(texts)).strip()
+    return row.header, (row.header + " " + ",".join(texts)).strip()
 
 
 @pytest.mark.req("T04", "T07")

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from cisterna.telemetry.commands import CHANGE, HEADER, KIND, all_rows
-from cisterna.telemetry.commands import SESSION as IN_SESSION
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import CHANGE
+from cisterna.telemetry.rows import SESSION as IN_SESSION
 from host_tests.kit.desk import KEYS, ROLES, Desk, digest16, example, framed, provisioning
 from host_tests.kit.ready import ready
 
-SIGNED = [row[HEADER] for row in all_rows() if row[KIND] in (IN_SESSION, CHANGE)]
-UNSIGNED = [row[HEADER] for row in all_rows() if row[KIND] not in (IN_SESSION, CHANGE)]
+SIGNED = [row.header for row in all_rows() if row.kind in (IN_SESSION, CHANGE)]
+UNSIGNED = [row.header for row in all_rows() if row.kind not in (IN_SESSION, CHANGE)]
 
 
 def flips(data: bytes) -> Iterator[bytes]:

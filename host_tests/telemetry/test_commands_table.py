@@ -4,50 +4,40 @@ import pytest
 
 from cisterna.base.roles import ROLES
 from cisterna.parts.program import KINDS
-from cisterna.telemetry import commands, keys, reads, stream, wire, writes
-from cisterna.telemetry.commands import (
-    AGAIN,
-    ARGUMENTS,
-    HEADER,
-    HEX,
-    INT,
-    KIND,
-    NEEDED,
-    ROLES_MASK,
-    TEXT,
-)
+from cisterna.telemetry import commands, keys, reads, rows, stream, wire, writes
+from cisterna.telemetry.rows import HEX, INT, TEXT
 
-ROWS = {row[HEADER]: row for row in commands.all_rows()}
+ROWS = {row.header: row for row in commands.all_rows()}
 
 
 def specs(header):
-    return {spec[1]: spec for spec in ROWS[header][ARGUMENTS]}
+    return {spec[1]: spec for spec in ROWS[header].arguments}
 
 
 def test_no_command_stands_twice_and_each_is_found():
     assert len(ROWS) == len(commands.all_rows())
     for header, row in ROWS.items():
-        assert commands.find(header) == row
+        assert vars(commands.find(header)) == vars(row)
 
 
 def test_each_has_what_carries_it_out_and_nothing_else_has():
     own = {header for header in ROWS if not header.endswith(":COMM")}
-    assert set(commands._HANDLERS) == own
     for header, row in ROWS.items():
-        assert callable(commands.handler(row))
-        assert (commands.handler(row) is writes.commit) == (header not in own)
+        assert callable(row.act)
+        assert (row.act is writes.commit) == (header not in own)
+    assert len({row.act for row in ROWS.values()}) == len(own) + 1
 
 
 @pytest.mark.parametrize("header", [header for header in ROWS if header.endswith(":COMM")])
 def test_what_commits_is_given_by_the_role_that_stages(header):
     staging, commits = ROWS[header.replace(":COMM", ":STAG")], ROWS[header]
-    assert commits[ROLES_MASK] == staging[ROLES_MASK]
-    assert (staging[KIND], commits[KIND]) == (commands.SESSION, commands.CHANGE)
+    assert commits.roles == staging.roles
+    assert (staging.kind, commits.kind) == (rows.SESSION, rows.CHANGE)
 
 
 def test_roles_stand_where_authority_is_needed():
     for row in ROWS.values():
-        assert (row[ROLES_MASK] > 0) == (row[KIND] >= commands.SESSION)
+        assert bool(row.roles) == (row.kind >= rows.SESSION)
 
 
 def test_words_and_numbers_are_those_of_the_modules_that_own_them():
@@ -64,15 +54,15 @@ def test_words_and_numbers_are_those_of_the_modules_that_own_them():
 
 def test_all_forms_of_arguments_are_taken_apart():
     program = ROWS["PROG:STAG"]
-    assert (program[NEEDED], program[AGAIN]) == (6, 3)
-    assert program[ARGUMENTS][-3:] == (
+    assert (program.needed, program.again) == (6, 3)
+    assert program.arguments[-3:] == [
         (INT, "days", 1, 127, "mask with 1 for Monday"),
         (INT, "start_min", 0, 1439, "min"),
         (INT, "dose_ng_per_day", 1, 100_000_000, "ng/day"),
-    )
+    ]
     limits = ROWS["LIM:STAG"]
-    assert limits[NEEDED : AGAIN + 1] == (2, 2)
-    assert limits[ARGUMENTS] == ((TEXT, "name"), (TEXT, "value"))
+    assert (limits.needed, limits.again) == (2, 2)
+    assert limits.arguments == [(TEXT, "name"), (TEXT, "value")]
     assert specs("CONF")["echo"] == (HEX, "echo", 8)
-    assert ROWS["SYST:HELP?"][NEEDED : AGAIN + 1] == (0, 0)
+    assert (ROWS["SYST:HELP?"].needed, ROWS["SYST:HELP?"].again) == (0, 0)
     assert specs("PROG:STAG")["daily_cap"] == (INT, "daily_cap", 0, 24, "")

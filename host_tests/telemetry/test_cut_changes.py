@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from cisterna.telemetry.commands import CHANGE, HEADER, KIND, all_rows
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import CHANGE
 from cisterna_sim.store import PowerCut
 from host_tests.kit.desk import Desk
 from host_tests.kit.ready import ready
 
 WATCHDOG = 2
-CHANGES = [row[HEADER] for row in all_rows() if row[KIND] == CHANGE]
+CHANGES = [row.header for row in all_rows() if row.kind == CHANGE]
 # What outlives no reboot, or is no more than a sound. A restart forgets the time of day.
 PASSING = ("DEL:SUSP", "DEL:RES", "ALAR:PAUS", "ALAR:TEST", "SERV:CLE:COMM", "ALAR:ACK")
 

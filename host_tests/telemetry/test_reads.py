@@ -7,10 +7,11 @@ import pytest
 
 from cisterna.base import faults
 from cisterna.telemetry import sessions
-from cisterna.telemetry.commands import HEADER, KIND, READ, all_rows
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import READ
 from host_tests.kit.desk import NONCE, SECOND_US, Desk, Session, digest16, example, framed
 
-READS = [row[HEADER] for row in all_rows() if row[KIND] == READ]
+READS = [row.header for row in all_rows() if row.kind == READ]
 IDLE_US = 180 * SECOND_US
 
 
@@ -58,7 +59,7 @@ def everything(desk: Desk) -> dict:
     facts["telemetry"] = (
         telemetry.outcome,
         telemetry.paused_by,
-        vars(telemetry.reports).copy(),
+        vars(telemetry.stream).copy(),
         {k: v for k, v in vars(telemetry.sessions).items() if k not in ("counter", "on_end")},
     )
     return facts
@@ -96,7 +97,7 @@ def test_asking_what_is_staged_after_its_time_leaves_it_to_the_tick():
     desk.open("clinician").stage("BOL:STAG 5000,60")
     facts = desk.facts()
     for byte in b"STAG?\n":
-        assert not desk.telemetry.receive(desk.rig.pump_us + 60 * SECOND_US, byte)
+        assert not desk.rig.telemetry.receive(desk.rig.pump_us + 60 * SECOND_US, byte)
     assert desk.rig.link.take() == b"{}\n"
     assert desk.facts() == facts
 
@@ -157,7 +158,7 @@ def test_a_line_that_comes_before_the_tick_is_judged_by_the_clock():
     line = desk.open("clinician").frame("DEL:STOP")
     late_us = desk.rig.pump_us + IDLE_US
     for byte in line.encode() + b"\n":
-        desk.telemetry.receive(late_us, byte)
+        desk.rig.telemetry.receive(late_us, byte)
     assert b"no such session" in desk.rig.link.take()
     assert desk.mode == "BASAL"
 

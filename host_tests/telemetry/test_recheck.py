@@ -6,7 +6,8 @@ import pytest
 
 from cisterna.base import faults
 from cisterna.base.settings import LIMIT_FIELDS, Limits
-from cisterna.telemetry.commands import ARGUMENTS, HEADER, INT, KIND, READ, ROLES_MASK, all_rows
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import INT, READ
 from host_tests.kit.bench import simple
 from host_tests.kit.desk import EXAMPLES, Desk, Session, refused
 
@@ -120,17 +121,17 @@ def test_limits_are_not_changed_while_delivering():
 @pytest.mark.req("T04")
 @pytest.mark.parametrize(
     "row",
-    [row for row in all_rows() if any(spec[0] == INT for spec in row[ARGUMENTS])],
-    ids=lambda r: r[0],
+    [row for row in all_rows() if any(spec[0] == INT for spec in row.arguments)],
+    ids=lambda row: row.header,
 )
 def test_every_integer_is_held_to_the_tables_range_first(row):
     """At its least and greatest the table has no objection, one beyond it has."""
     desk = Desk()
     session = desk.open(
-        "service" if row[ROLES_MASK] == 0b1000 else "clinician" if row[ROLES_MASK] else "observer"
+        "service" if row.roles == "s" else "clinician" if row.roles else "observer"
     )
-    texts = EXAMPLES.get(row[HEADER], f"{row[HEADER]} 1,00000000").partition(" ")[2].split(",")
-    for place, spec in enumerate(row[ARGUMENTS]):
+    texts = EXAMPLES.get(row.header, f"{row.header} 1,00000000").partition(" ")[2].split(",")
+    for place, spec in enumerate(row.arguments):
         if spec[0] != INT:
             continue
         while len(texts) <= place:
@@ -138,10 +139,10 @@ def test_every_integer_is_held_to_the_tables_range_first(row):
         low, high = spec[2], spec[3]
         for value in (low - 1, low, high, high + 1):
             args = [*texts[:place], str(value), *texts[place + 1 :]]
-            reply = session.ask(f"{row[HEADER]} {','.join(args)}")
+            reply = session.ask(f"{row.header} {','.join(args)}")
             outside = f"outside {low}..{high}" in reply and reply.startswith("ERR -222")
             assert outside == (not low <= value <= high), reply
-            if row[KIND] != READ:
+            if row.kind != READ:
                 desk.order("acknowledge", 0)
 
 

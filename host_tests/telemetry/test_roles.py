@@ -2,17 +2,9 @@
 
 import pytest
 
-from cisterna.telemetry.commands import (
-    CHANGE,
-    HEADER,
-    KIND,
-    LINK,
-    OPEN,
-    READ,
-    ROLES_MASK,
-    all_rows,
-)
-from cisterna.telemetry.commands import SESSION as IN_SESSION
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import CHANGE, LINK, OPEN, READ
+from cisterna.telemetry.rows import SESSION as IN_SESSION
 from host_tests.kit.desk import ROLES, Desk, Session, example, framed
 from host_tests.kit.roles import MAY
 
@@ -20,7 +12,7 @@ LINKS = {"*CLS", "TEL:PER"}
 OPENS = {"AUTH:HELL", "AUTH:PROV", "KEY:PROV", "KEY:WIPE"}
 # What does something although the pump stays the same: its own session's affairs.
 OWN_AFFAIRS = {"TEL:MAC", "AUTH:BYE"}
-HEADERS = [row[HEADER] for row in all_rows()]
+HEADERS = [row.header for row in all_rows()]
 
 
 def may(role: str, header: str) -> bool:
@@ -39,8 +31,8 @@ def unchanged(desk: Desk, before: dict, *but: str) -> None:
 @pytest.mark.req("T05")
 def test_the_table_is_that_of_the_protocol():
     for row in all_rows():
-        header, kind = row[HEADER], row[KIND]
-        roles = [role for i, role in enumerate(ROLES) if row[ROLES_MASK] >> i & 1]
+        header, kind = row.header, row.kind
+        roles = [role for i, role in enumerate(ROLES) if row.may(i)]
         if header in MAY:
             assert kind in (IN_SESSION, CHANGE)
             assert roles == [role for role in ROLES if may(role, header)], header

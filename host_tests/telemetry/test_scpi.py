@@ -7,12 +7,13 @@ import pytest
 
 from cisterna.base import faults
 from cisterna.base.version import VERSION
-from cisterna.telemetry.commands import ARGUMENTS, HEADER, KIND, READ, REPLY, all_rows, describe
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import READ
 from host_tests.kit.desk import Desk, example, framed, split
 
 COMMANDS = all_rows()
-HEADERS = [row[HEADER] for row in COMMANDS]
-READS = [row[HEADER] for row in COMMANDS if row[KIND] == READ]
+HEADERS = [row.header for row in COMMANDS]
+READS = [row.header for row in COMMANDS if row.kind == READ]
 # The long forms of each mnemonic as a manual would print them, by command.
 LONG_FORMS = {
     "SYST": "SYSTEM", "ERR": "ERROR", "COUN": "COUNT", "VERS": "VERSION", "PROT": "PROTOCOL",
@@ -74,7 +75,7 @@ def test_every_question_is_answered_alike_in_every_form(header):
     elif not header.startswith(("MEAS", "STAT")):  # a reading has noise
         assert len(answers) == 1
     assert not any(answer.startswith("ERR") for answer in answers)
-    if "JSON" in next(row[REPLY] for row in COMMANDS if row[HEADER] == header):
+    if "JSON" in next(row.reply for row in COMMANDS if row.header == header):
         for answer in answers:
             json.loads(answer)
 
@@ -91,17 +92,17 @@ def test_the_identity_and_the_versions():
 
 
 def test_help_lists_every_command():
-    assert Desk().ask("SYST:HELP?").split(",") == HEADERS
+    assert Desk().ask("SYST:HELP?").split(",") == sorted(HEADERS)
 
 
-@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row[HEADER])
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.header)
 def test_help_of_every_command_is_one_line_that_says_it_all(row):
-    text = Desk().ask(f"SYST:HELP? {row[HEADER]}")
-    assert text == describe(row)
-    assert text.startswith(row[HEADER])
+    text = Desk().ask(f"SYST:HELP? {row.header}")
+    assert text == row.describe()
+    assert text.startswith(row.header)
     assert " -> " in text
     assert len(text) < 300
-    for spec in row[ARGUMENTS]:
+    for spec in row.arguments:
         assert spec[1] in text
 
 

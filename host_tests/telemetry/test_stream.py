@@ -47,7 +47,7 @@ def test_the_state_comes_at_its_period(period_ms):
 def test_a_late_tick_moves_no_later_line_and_what_was_missed_is_not_made_up():
     desk = Desk()
     desk.ask("TEL:PER 1000")
-    reports, begun_us = desk.telemetry.reports, desk.now_us
+    reports, begun_us = desk.telemetry.stream, desk.now_us
     assert reports.poll(begun_us + 999_999) == begun_us + 1_000_000
     assert heard(desk) == []
     assert reports.poll(begun_us + 1_030_000) == begun_us + 2_000_000
@@ -92,22 +92,12 @@ def test_an_event_that_waits_for_the_tick_is_not_told_once_they_are_off():
     wrong = Session(desk, "observer", observer.name, b"wrong").frame("STAT?")
     desk.rig.link.take()
     for byte in f"{wrong}\nTEL:PER 0\n".encode():
-        desk.telemetry.receive(desk.rig.pump_us, byte)
+        desk.rig.telemetry.receive(desk.rig.pump_us, byte)
     desk.run(10)
     replies = desk.rig.link.take().decode().splitlines()
     assert len(replies) == 2
     assert "wrong MAC" in replies[0]
     assert replies[1] == "OK"
-
-
-def test_they_end_with_the_link():
-    desk = Desk()
-    desk.rig.send(b"TEL:PER 1000\n")
-    desk.telemetry.link_lost(desk.rig.pump_us)
-    desk.rig.link.take()
-    desk.run(60)
-    assert desk.rig.link.take() == b""
-    assert desk.ask("TEL?") == "0"
 
 
 def test_events_come_at_once_in_their_order():

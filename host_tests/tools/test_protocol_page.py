@@ -17,7 +17,7 @@ import pytest
 from cisterna import events
 from cisterna.base import faults, modes
 from cisterna.base.roles import ROLES
-from cisterna.telemetry import commands, wire
+from cisterna.telemetry import commands, rows, wire
 from cisterna_tools.protocol import __main__ as protocol
 from cisterna_tools.protocol import members, tables
 
@@ -55,30 +55,28 @@ def _section(title: str) -> str:
     return found[2]
 
 
-@pytest.mark.parametrize("row", commands.all_rows(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", commands.all_rows(), ids=lambda row: row.header)
 def test_every_command_is_told_once_with_all_that_it_takes(row) -> None:
-    lines = [line for line in PAGE.splitlines() if line.startswith(f"| `{commands.usage(row)}` |")]
+    lines = [line for line in PAGE.splitlines() if line.startswith(f"| `{row.usage()}` |")]
     assert len(lines) == 1
     cells = [cell.strip() for cell in lines[0].strip("|").split("|")]
     who = cells[2].split(", ")
-    assert cells[1] == commands.KIND_NAMES[row[commands.KIND]]
-    assert cells[3:] == [row[commands.REPLY], row[commands.HELP]]
+    assert cells[1] == rows.KIND_NAMES[row.kind]
+    assert cells[3:] == [row.reply, row.help]
     assert who == (
-        ["anyone"]
-        if row[commands.KIND] < commands.SESSION
-        else [ROLES[i] for i in range(4) if row[commands.ROLES_MASK] >> i & 1]
+        ["anyone"] if row.kind < rows.SESSION else [ROLES[i] for i in range(4) if row.may(i)]
     )
-    if not row[commands.HEADER].endswith(":COMM"):
+    if not row.header.endswith(":COMM"):
         group = next(text for text in PAGE.split("\n### ") if lines[0] in text)
-        for spec in row[commands.ARGUMENTS]:
+        for spec in row.arguments:
             told = re.search(rf"^\| `{spec[1]}` \| (.*) \| (.*) \|$", group, re.M)
             assert told
-            if spec[0] == commands.INT:
+            if spec[0] == rows.INT:
                 assert told[1].replace(" ", "") == f"{spec[2]}to{spec[3]}"
                 assert told[2].strip() == spec[4]
-            elif spec[0] == commands.HEX:
+            elif spec[0] == rows.HEX:
                 assert told[1] == f"{spec[2]} hex digits"
-            elif spec[0] == commands.ONE_OF:
+            elif spec[0] == rows.ONE_OF:
                 assert told[1] == ", ".join(spec[2])
 
 
@@ -106,7 +104,7 @@ def _names(value: object) -> set[str]:
 
 
 def test_every_name_in_a_reply_is_explained_and_no_other() -> None:
-    headers = {row[0] for row in commands.all_rows() if row[commands.REPLY] == "JSON"}
+    headers = {row.header for row in commands.all_rows() if row.reply == "JSON"}
     examples = re.findall(r"^> (\S+)(?: .*)?\n< (\{.*\})$", PAGE, re.M)
     assert {header for header, _ in examples} == headers
     used = set()

@@ -9,7 +9,7 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
-from cisterna.telemetry.keys import hmac_sha256
+from cisterna.telemetry.keys import Hmac
 from host_tests.vm.facts import tell
 
 with open(sys.argv[1]) as file:
@@ -17,7 +17,7 @@ with open(sys.argv[1]) as file:
 tell(
     {
         "macs": [
-            hexlify(hmac_sha256(unhexlify(key), unhexlify(message))).decode()
+            hexlify(Hmac(unhexlify(key)).digest(unhexlify(message))).decode()
             for key, message in cases
         ]
     }

@@ -72,13 +72,15 @@ class LinkedRig(Rig):
                 return
             try:
                 changed = self.telemetry.receive(pump_us, byte)
+                while self.telemetry.busy:
+                    changed = self.telemetry.proceed(pump_us)
             except PowerCut:
                 self.power_down()
                 raise
             if changed:
                 self._tick()
                 self.attend()
-                if self.telemetry.restart:
+                if self.telemetry.desk.restart:
                     self.power_down()
                     self.power_up(_RESTART)
                     pump_us = self.pump_us

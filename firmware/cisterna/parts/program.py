@@ -39,8 +39,13 @@ FIELDS = (
     ("daily_cap", 0, 24, ""),
 )
 MAX_SEGMENTS_PER_DAY = const(24)
-# A dose rate is refused above this before it is weighed against the limits (keeps sums small).
-_MAX_DOSE_NG_PER_DAY = const(100_000_000)
+# What each segment holds, likewise. A dose rate above its row is refused before it is weighed
+# against the limits (keeps sums small).
+SEGMENT_FIELDS = (
+    ("days", 1, ALL_DAYS, "mask with 1 for Monday"),
+    ("start_min", 0, MINUTES_PER_DAY - 1, "min"),
+    ("dose_ng_per_day", 1, 100_000_000, "ng/day"),
+)
 # 32 bits for every value: MicroPython packs what does not fit its field without a word, so a
 # narrower one would hide a flipped bit from the seal.
 _HEAD = "<IIIIIII"
@@ -96,10 +101,12 @@ class Program(Sealed):
             return
         if kind == KIND_CONTINUOUS and (len(segments) != 1 or segments[0][:2] != (ALL_DAYS, 0)):
             raise LimitError("a continuous program has one segment, all days from 00:00")
-        for mask, start_min, dose in segments:
-            check_int("segment days", mask, 1, ALL_DAYS)
-            check_int("segment start", start_min, 0, MINUTES_PER_DAY - 1, "min")
-            check_int("segment dose", dose, 1, _MAX_DOSE_NG_PER_DAY, "ng/day")
+        for days, start_min, dose in segments:
+            check_int("segment days", days, SEGMENT_FIELDS[0][1], SEGMENT_FIELDS[0][2])
+            check_int(
+                "segment start", start_min, SEGMENT_FIELDS[1][1], SEGMENT_FIELDS[1][2], "min"
+            )
+            check_int("segment dose", dose, SEGMENT_FIELDS[2][1], SEGMENT_FIELDS[2][2], "ng/day")
         for weekday in range(7):
             starts = [s[1] for s in segments if s[0] >> weekday & 1]
             if not starts or starts[0] != 0:

@@ -1,150 +1,147 @@
 """What can be asked of the pump: a function of a call answers one read command with one line of
-text; the others serve them, and what else is told.
+text, and its row stands above it.
 
-None of them changes anything, not even by a tick. Composite answers are JSON, written by hand in a
-fixed order (MicroPython's dictionaries have none), with the unit in each name.
+None of them changes anything of the pump, not even by a tick; SYST:ERR? alone takes what it gives.
 """
 
 import binascii
-import json
 
 from ..base import faults, modes
 from ..base.compat import TYPE_CHECKING, const
-from ..base.units import US_PER_S, dose_from_volume
+from ..base.roles import ROLES
+from ..base.units import US_PER_S
+from ..base.version import VERSION
 from ..parts.bolus import BOLUS_NAMES
 from ..parts.calendar import MINUTES_PER_DAY
-from ..parts.ledger import seconds_to
-from ..parts.program import KINDS
-from ..refill import worst_day_nl
+from . import figures
+from .figures import obj
+from .rows import Rows
+from .wire import error_text
 
 if TYPE_CHECKING:
-    from ..base.settings import Limits, Settings
-    from ..parts.program import Program
+    from ..base.settings import Settings
     from ..pump import Pump
-    from .server import Call
+    from .desk import Call
 
+PROTOCOL = const(1)
 MAX_LOG_ENTRIES = const(16)
+ROWS = Rows()
 
 
-def members(pairs: "list[tuple[str, object]]") -> str:
-    """JSON members of (name, value) in that order, without braces."""
-    return ",".join(['"{}":{}'.format(name, _value(value)) for name, value in pairs])
+# -- the interface ------------------------------------------------------------------------------
 
 
-def obj(pairs: "list[tuple[str, object]]") -> str:
-    """A JSON object of (name, value) in that order."""
-    return "{" + members(pairs) + "}"
+@ROWS.add("*IDN?", "read | - | Cisterna,board,serial,version | Who is there")
+def identity(call: "Call") -> str:
+    """Who is there."""
+    return f"Cisterna,{call.desk.name},{call.desk.serial},{VERSION}"
 
 
-def _value(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join([_value(item) for item in value]) + "]"
-    return json.dumps(value)
+@ROWS.add("*OPC?", "read | - | 1 | All commands so far are done")
+def done(call: "Call") -> str:
+    """Always 1: a line is answered once it is done."""
+    return "1"
 
 
-def alarm_names(mask: int) -> "list[str]":
-    """Names of the faults in a mask, in the order of the table."""
-    return [faults.name(code) for code in range(len(faults.FAULTS)) if mask >> code & 1]
+@ROWS.add("SYST:ERR?", 'read | - | number,"text" | Take the oldest error')
+def error(call: "Call") -> str:
+    """The oldest error, which leaves the queue."""
+    errors = call.desk.errors
+    if not errors:
+        return '0,"No error"'
+    number, detail = errors.pop(0)
+    return error_text(number, detail)
 
 
-def rate_now(pump: "Pump") -> int:
-    """Rate at which the pump delivers now, in nL/day."""
-    return pump.dosing.rate_nl_per_day
+@ROWS.add("SYST:ERR:COUN?", "read | - | errors | Errors in the queue")
+def error_count(call: "Call") -> int:
+    """How many errors wait."""
+    return len(call.desk.errors)
 
 
-def pressure_pa(pump: "Pump") -> "int | None":
-    """Line pressure in Pa; None if it cannot be measured."""
-    raw = pump.hal.pressure.read()
-    channel = pump.sampler.pressure
-    if channel.faulty or not channel.valid_low <= raw <= channel.valid_high:
-        return None
-    return pump.memory.calibration.pressure_pa(raw)
+@ROWS.add("SYST:VERS?", "read | - | 1999.0 | SCPI version")
+def scpi_version(call: "Call") -> str:
+    """The SCPI that the commands follow."""
+    return "1999.0"
 
 
-def level_nl(pump: "Pump") -> "int | None":
-    """Measured content in nL; None if it cannot be measured."""
-    channel, sensor = pump.sampler.level, pump.hal.level
-    if channel is None or sensor is None:
-        return None
-    raw = sensor.read()
-    if channel.faulty or not channel.valid_low <= raw <= channel.valid_high:
-        return None
-    return pump.memory.calibration.level_nl(raw)
+@ROWS.add("SYST:PROT?", "read | - | protocol | Version of this protocol")
+def protocol(call: "Call") -> int:
+    """The version of the protocol."""
+    return PROTOCOL
 
 
-def supply_mv(pump: "Pump") -> "int | None":
-    """Supply voltage in mV; None if it cannot be measured."""
-    raw = pump.hal.supply.read()
-    channel = pump.sampler.supply
-    if channel.faulty or not channel.valid_low <= raw <= channel.valid_high:
-        return None
-    return raw // pump.memory.calibration.supply_raw_per_mv
+@ROWS.add(
+    "SYST:LAST?",
+    "read | - | counter,tag,outcome | "
+    "The last change: none, done, refused, or unknown after a restart",
+)
+def last(call: "Call") -> str:
+    """The last change and what became of it."""
+    counter = call.desk.sessions.counter
+    return f"{counter.changed},{counter.tag or '-'},{call.desk.outcome}"
 
 
-def rate(call: "Call") -> str:
-    """PROG:RATE?"""
-    return str(rate_now(call.desk.pump))
-
-
-def pressure(call: "Call") -> str:
-    """MEAS:PRES?"""
-    return _measured(pressure_pa(call.desk.pump))
-
-
-def level(call: "Call") -> str:
-    """MEAS:LEV?"""
-    return _measured(level_nl(call.desk.pump))
-
-
-def supply(call: "Call") -> str:
-    """MEAS:SUPP?"""
-    return _measured(supply_mv(call.desk.pump))
-
-
-def volume(call: "Call") -> str:
-    """RES:VOL?"""
-    return _measured(remaining_nl(call.desk.pump))
-
-
-def _measured(value: "int | None") -> str:
-    """A reading as text; SCPI's NaN where there is none."""
-    return "9.91E37" if value is None else str(value)
-
-
-def remaining_nl(pump: "Pump") -> "int | None":
-    """The account's content in nL, the least that it can be; None if it is not known."""
-    return pump.ledger.remaining_nl if pump.ledger.known else None
-
-
-def state(pump: "Pump") -> str:
-    """Members that telemetry lines and STAT? share."""
-    bolus = pump.bolus
-    return members(
+@ROWS.add("SYST:LINK?", "read | - | JSON | Lines taken, refused and dropped since the start")
+def link(call: "Call") -> str:
+    """What has come over the line so far."""
+    desk = call.desk
+    return obj(
         [
-            ("mode", modes.MODE_NAMES[pump.modes.mode]),
-            ("rate_nl_per_day", rate_now(pump)),
-            ("bolus", None if bolus is None else BOLUS_NAMES[bolus.kind]),
-            ("delivered_nl", pump.ledger.delivered_nl),
-            ("remaining_nl", remaining_nl(pump)),
-            ("pressure_pa", pressure_pa(pump)),
-            ("alarms", alarm_names(pump.alarms.present)),
+            ("lines", desk.lines),
+            ("refused", desk.refused),
+            ("corrupt", desk.corrupt),
+            ("wrong_macs", desk.sessions.failures),
+            ("dropped", desk.stream.dropped),
         ]
     )
 
 
+@ROWS.add("TEL?", "read | - | period_ms | Period of telemetry lines, 0 if off")
+def telemetry(call: "Call") -> int:
+    """How often the state is told."""
+    return call.desk.stream.period_ms
+
+
+@ROWS.add("STAG?", "read | - | JSON | What is staged and what it waits for")
+def staged(call: "Call") -> str:
+    """The change that waits to be committed."""
+    return call.desk.staging.show(call.now_us)
+
+
+@ROWS.add("AUTH?", "read | - | JSON | Open sessions and back-off")
+def authority(call: "Call") -> str:
+    """Who has a session."""
+    keys, sessions = call.desk.keys, call.desk.sessions
+    return obj(
+        [
+            ("provisioned", keys.provisioned),
+            ("damaged", keys.damaged),
+            ("sessions", [[s.name, ROLES[s.role]] for s in sessions.open]),
+            ("counter", sessions.counter.value),
+            ("barred_s", sessions.barred_s(call.now_us)),
+        ]
+    )
+
+
+@ROWS.add("KEY?", "read | - | JSON | Fingerprint of each role's key")
+def key_prints(call: "Call") -> str:
+    """What tells the keys apart."""
+    keys = call.desk.keys
+    return obj([(ROLES[role], keys.fingerprint(role)) for role in range(len(ROLES))])
+
+
+# -- the pump -----------------------------------------------------------------------------------
+
+
+@ROWS.add("STAT?", "read | - | JSON | Everything at a glance")
 def status(call: "Call") -> str:
     """STAT?: everything at a glance."""
     pump, now_us = call.desk.pump, call.now_us
     alarms, calendar = pump.alarms, pump.calendar
     priority, audible = alarms.signal(now_us)
     low_s, refill_s = _refill_s(pump)
-    rest = members(
+    rest = figures.members(
         [
             ("resting", modes.MODE_NAMES[pump.modes.resting]),
             ("basal_nl_per_day", pump.schedule.rate_nl_per_day),
@@ -153,16 +150,16 @@ def status(call: "Call") -> str:
             ("audible", audible),
             ("low_in_s", low_s),
             ("refill_in_s", refill_s),
-            ("supply_mv", supply_mv(pump)),
-            ("level_nl", level_nl(pump)),
+            ("supply_mv", figures.supply_mv(pump)),
+            ("level_nl", figures.level_nl(pump)),
             ("clock_known", calendar.known),
-            ("wall_s", wall_s(pump, now_us)),
+            ("wall_s", figures.wall_s(pump, now_us)),
             ("pump_s", now_us // US_PER_S),
             ("stopped_s", _stopped_s(pump, now_us)),
             ("missed_nl", pump.stoppage.missed_nl),
         ]
     )
-    return "{" + state(pump) + "," + rest + "}"
+    return "{" + figures.state(pump) + "," + rest + "}"
 
 
 def _stopped_s(pump: "Pump", now_us: int) -> int:
@@ -174,24 +171,27 @@ def _refill_s(pump: "Pump") -> "tuple[int | None, int | None]":
     return pump.refill.seconds_to_refill() if pump.ledger.known else (None, None)
 
 
-def refill_s(pump: "Pump", program: "Program | None", content_nl: "int | None") -> object:
-    """Seconds until ``content_nl`` is empty under ``program``; None if that is not known."""
-    limits = pump.memory.limits
-    if content_nl is None or program is None:
-        return None
-    return seconds_to(limits.empty_nl, content_nl, worst_day_nl(program, limits))
+@ROWS.add(
+    "MEAS:PRES?", "read | - | pressure_pa | Line pressure, gauge; 9.91E37 if it cannot be measured"
+)
+def pressure(call: "Call") -> str:
+    """MEAS:PRES?"""
+    return _measured(figures.pressure_pa(call.desk.pump))
 
 
-def wall_s(pump: "Pump", now_us: int) -> "int | None":
-    """Wall time in s since 2000-01-01 00:00 local; None if the clock is not set."""
-    return pump.calendar.wall_us(now_us) // US_PER_S if pump.calendar.known else None
+@ROWS.add("MEAS:LEV?", "read | - | level_nl | Measured content; 9.91E37 if it cannot be measured")
+def level(call: "Call") -> str:
+    """MEAS:LEV?"""
+    return _measured(figures.level_nl(call.desk.pump))
 
 
-def dose_per_day_ng(program: "Program", limits: "Limits") -> int:
-    """Mean basal dose of a program in ng/day."""
-    return dose_from_volume(program.mean_rate(limits), program.concentration_ug_per_ml)
+@ROWS.add("MEAS:SUPP?", "read | - | supply_mv | Supply voltage; 9.91E37 if it cannot be measured")
+def supply(call: "Call") -> str:
+    """MEAS:SUPP?"""
+    return _measured(figures.supply_mv(call.desk.pump))
 
 
+@ROWS.add("PROG?", "read | - | JSON | The program in use")
 def program(call: "Call") -> str:
     """PROG?: the program in use, an empty object if there is none."""
     pump = call.desk.pump
@@ -200,24 +200,32 @@ def program(call: "Call") -> str:
         return "{}"
     return obj(
         [
-            ("kind", KINDS[current.kind]),
+            ("kind", current.kind_name),
             ("concentration_ug_per_ml", current.concentration_ug_per_ml),
             ("bolus_dose_ng", current.bolus_dose_ng),
             ("bolus_s", current.bolus_s),
             ("lockout_s", current.lockout_s),
             ("daily_cap", current.daily_cap),
             ("mean_nl_per_day", current.mean_rate(limits)),
-            ("mean_ng_per_day", dose_per_day_ng(current, limits)),
+            ("mean_ng_per_day", figures.dose_per_day_ng(current, limits)),
             ("segments", current.segments),
         ]
     )
 
 
+@ROWS.add("PROG:RATE?", "read | - | rate_nl_per_day | Rate at which the pump delivers now")
+def rate(call: "Call") -> str:
+    """PROG:RATE?"""
+    return str(figures.rate_now(call.desk.pump))
+
+
+@ROWS.add("LIM?", "read | - | JSON | The limits in force")
 def limits(call: "Call") -> str:
     """LIM?: the limits in force."""
     return _settings(call.desk.pump.memory.limits)
 
 
+@ROWS.add("CAL?", "read | - | JSON | Calibration, from the board file")
 def calibration(call: "Call") -> str:
     """CAL?: the calibration."""
     return _settings(call.desk.pump.memory.calibration)
@@ -227,6 +235,7 @@ def _settings(values: "Settings") -> str:
     return obj([(row[0], getattr(values, row[0])) for row in values.FIELDS])
 
 
+@ROWS.add("RES?", "read | - | JSON | The reservoir's account")
 def reservoir(call: "Call") -> str:
     """RES?: the account."""
     pump = call.desk.pump
@@ -237,7 +246,7 @@ def reservoir(call: "Call") -> str:
             ("known", ledger.known),
             ("fill_nl", ledger.fill_nl),
             ("concentration_ug_per_ml", ledger.concentration_ug_per_ml),
-            ("remaining_nl", remaining_nl(pump)),
+            ("remaining_nl", figures.remaining_nl(pump)),
             ("most_remaining_nl", ledger.most_remaining_nl if ledger.known else None),
             ("delivered_nl", ledger.delivered_nl),
             ("primed_nl", ledger.primed_nl),
@@ -254,6 +263,20 @@ def reservoir(call: "Call") -> str:
     )
 
 
+@ROWS.add(
+    "RES:VOL?", "read | - | remaining_nl | Volume left by the account; 9.91E37 if it is not known"
+)
+def volume(call: "Call") -> str:
+    """RES:VOL?"""
+    return _measured(figures.remaining_nl(call.desk.pump))
+
+
+def _measured(value: "int | None") -> str:
+    """A reading as text; SCPI's NaN where there is none."""
+    return "9.91E37" if value is None else str(value)
+
+
+@ROWS.add("BOL?", "read | - | JSON | The running bolus, those of the last 24 h, the lockout")
 def bolus(call: "Call") -> str:
     """BOL?: what runs, what was given, what the patient may have."""
     pump, now_us = call.desk.pump, call.now_us
@@ -272,6 +295,10 @@ def bolus(call: "Call") -> str:
     )
 
 
+@ROWS.add(
+    "ALAR?",
+    "read | - | JSON | Alarms that stand: name, priority, active or gone, new or acknowledged",
+)
 def alarms(call: "Call") -> str:
     """ALAR?: the alarms that stand, highest first, each with its state."""
     standing = call.desk.pump.alarms
@@ -291,6 +318,11 @@ def alarms(call: "Call") -> str:
     return obj([("first_stop", None if first < 0 else faults.name(first)), ("alarms", rows)])
 
 
+@ROWS.add(
+    "LOG?",
+    "read | first 0..4294967295, count 1..16 | JSON | Entries of the event log from a number "
+    "on, as stored, in hex",
+)
 def log(call: "Call") -> str:
     """LOG?: stored entries, as kept, in hex."""
     first, count = call.args
@@ -298,6 +330,16 @@ def log(call: "Call") -> str:
     return obj([("entries", [binascii.hexlify(entry).decode() for entry in entries])])
 
 
+@ROWS.add(
+    "LOG:COUN?", "read | - | first,next | Number of the oldest entry kept and of the next to come"
+)
+def log_count(call: "Call") -> str:
+    """LOG:COUN?: number of the oldest entry kept and of the next to come."""
+    log = call.desk.pump.log
+    return f"{log.first()},{log.sequence}"
+
+
+@ROWS.add("CLOC?", "read | - | JSON | Wall clock and program day")
 def clock(call: "Call") -> str:
     """CLOC?: wall clock and program day."""
     pump, now_us = call.desk.pump, call.now_us
@@ -305,18 +347,12 @@ def clock(call: "Call") -> str:
     return obj(
         [
             ("known", calendar.known),
-            ("wall_s", wall_s(pump, now_us)),
+            ("wall_s", figures.wall_s(pump, now_us)),
             ("pump_s", now_us // US_PER_S),
             ("program_minute", _minute(pump, now_us)),
             ("mean", calendar.use_mean),
         ]
     )
-
-
-def log_count(call: "Call") -> str:
-    """LOG:COUN?: number of the oldest entry kept and of the next to come."""
-    log = call.desk.pump.log
-    return "{},{}".format(log.first(), log.sequence)
 
 
 def _minute(pump: "Pump", now_us: int) -> "int | None":

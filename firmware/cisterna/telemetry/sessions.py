@@ -18,7 +18,7 @@ from .. import events
 from ..base.compat import TYPE_CHECKING, const
 from ..base.journal import Record
 from ..base.roles import ROLES
-from .keys import hmac_sha256, mac, same
+from .keys import Hmac, same
 from .wire import PROTECTED, CommandError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Session:
     def __init__(self, name: str, role: int, key: bytes, now_us: int) -> None:
         self.name = name
         self.role = role
-        self.key = key
+        self._hmac = Hmac(key)
         self.used_us = now_us
         self.telemetry_mac = False
         self._line = b""
@@ -78,11 +78,23 @@ class Session:
 
     def wrap(self, counter: int) -> bytes:
         """What a new key is XORed with on its way in the line of that counter."""
-        return hmac_sha256(self.key, b"wrap %d" % counter)
+        return self._hmac.digest(b"wrap %d" % counter)
+
+    def proof(self, of: bytes) -> str:
+        """What shows that this end has the key, too: each end says another word."""
+        return self._hmac.mac(of)
+
+    def proves(self, request: "Request") -> bool:
+        """True if a line carries the right MAC."""
+        return same(self._hmac.mac(b"C", request.signed), request.mac)
+
+    def sign(self, counter: int, reply: str) -> str:
+        """The MAC of a reply, in hex."""
+        return self._hmac.mac(b"R%d " % counter, reply.encode())
 
     def sign_report(self, line: str) -> str:
         """The MAC of a telemetry line, in hex."""
-        return mac(self.key, b"T" + line.encode())
+        return self._hmac.mac(b"T", line.encode())
 
     def remember(self, line: bytes, reply: str) -> None:
         """Keep the reply to the last line whose counter was accepted."""
@@ -135,12 +147,12 @@ class Sessions:
         own = binascii.hexlify(digest[:NONCE_BYTES]).decode()
         name = binascii.hexlify(digest[NONCE_BYTES : NONCE_BYTES + 2]).decode()
         while [session for session in self.open if session.name == name]:
-            name = "{:04x}".format((int(name, 16) + 1) & 0xFFFF)
+            name = f"{(int(name, 16) + 1) & 0xFFFF:04x}"
         # The counter is part of it: a host that was told another one fails to prove itself.
-        offer = (ROLES[role], name, nonce.lower(), own, self.counter.value)
-        text = "cisterna session 1 {} {} {} {} {}".format(*offer)
-        self._pending = Session(name, role, hmac_sha256(key, text.encode()), now_us)
-        return "{},{},{}".format(name, own, self.counter.value)
+        ends = f"{own} {self.counter.value}"
+        text = f"cisterna session 1 {ROLES[role]} {name} {nonce.lower()} {ends}"
+        self._pending = Session(name, role, Hmac(key).digest(text.encode()), now_us)
+        return f"{name},{own},{self.counter.value}"
 
     def prove(self, now_us: int, name: str, proof: str) -> str:
         """Open the session that was offered; returns the pump's own proof."""
@@ -148,9 +160,9 @@ class Sessions:
         offered, self._pending = self._pending, None
         if offered is None or offered.name != name.lower():
             raise CommandError(PROTECTED, "no session was offered; begin with AUTH:HELL")
-        if not same(mac(offered.key, b"host"), proof.lower()):
+        if not same(offered.proof(b"host"), proof.lower()):
             self._fail(now_us, offered.role)
-            raise CommandError(PROTECTED, "wrong key for the role {}".format(ROLES[offered.role]))
+            raise CommandError(PROTECTED, f"wrong key for the role {ROLES[offered.role]}")
         self._row, self._back_off_s = 0, BACK_OFF_S
         rivals = [session for session in self.open if session.role == offered.role]
         if rivals or len(self.open) >= MAX_SESSIONS:
@@ -158,7 +170,7 @@ class Sessions:
         offered.used_us = now_us
         self.open.append(offered)
         self._log.add(now_us, events.SESSION, offered.role, self.counter.value)
-        return mac(offered.key, b"pump")
+        return offered.proof(b"pump")
 
     def check(self, now_us: int, request: "Request") -> Session:
         """The session of a line that carries a MAC, in small letters; CommandError if it proves
@@ -171,7 +183,7 @@ class Sessions:
             raise CommandError(
                 PROTECTED, "no such session; it has ended or the pump restarted: open a new one"
             )
-        if not same(mac(session.key, b"C" + request.signed), request.mac):
+        if not session.proves(request):
             self._check_barred(now_us)
             self._fail(now_us, session.role)
             raise CommandError(PROTECTED, "wrong MAC")
@@ -182,22 +194,14 @@ class Sessions:
         if not self.counter.value < request.counter < _MAX_COUNTER:
             raise CommandError(
                 PROTECTED,
-                "counter {} is not above {}; nothing was done".format(
-                    request.counter, self.counter.value
-                ),
+                f"counter {request.counter} is not above {self.counter.value}; nothing was done",
             )
-
-    def sign(self, session: Session, counter: int, reply: str) -> str:
-        """The MAC of a reply, in hex."""
-        return mac(session.key, b"R%d " % counter + reply.encode())
 
     def _check_barred(self, now_us: int) -> None:
         left_us = self._barred_until_us - now_us
         if left_us > 0:
-            raise CommandError(
-                PROTECTED,
-                "too many failures; wait {} s".format(-(-left_us // 1_000_000)),
-            )
+            wait_s = -(-left_us // 1_000_000)
+            raise CommandError(PROTECTED, f"too many failures; wait {wait_s} s")
 
     def _fail(self, now_us: int, role: int) -> None:
         self.failures += 1

@@ -13,7 +13,7 @@ from ..base.roles import ROLES
 from .wire import CONFLICT, PROTECTED, CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Any
 
     from ..parts.button import ConfirmPress
 
@@ -23,18 +23,24 @@ ECHO_DIGITS = const(8)
 
 
 class Change:
-    """What a STAGE command prepared: ``act(now_us)`` does it.
+    """What a STAGE command prepared: an order by its name, and its arguments after the time.
 
     ``what`` is the name of the command that stages it, ``summary`` JSON members that say what
     would change, ``needs_second`` that another role must confirm.
     """
 
     def __init__(
-        self, what: str, summary: str, act: "Callable[[int], object]", needs_second: bool = False
+        self,
+        what: str,
+        summary: str,
+        order: str,
+        arguments: "tuple[Any, ...]",
+        needs_second: bool = False,
     ) -> None:
         self.what = what
         self.summary = summary
-        self.act = act
+        self.order = order
+        self.arguments = arguments
         self.needs_second = needs_second
 
 
@@ -57,12 +63,13 @@ class Staging:
         self._id, self._role = number, role
         self._confirmed = not change.needs_second
         self._until_us = now_us + _EXPIRY_US
-        text = '{{"id":{},"what":"{}","role":"{}","expires_s":{},"confirm":{},{}'.format(
-            number, change.what, ROLES[role], EXPIRY_S, int(change.needs_second), change.summary
+        text = (
+            f'{{"id":{number},"what":"{change.what}","role":"{ROLES[role]}",'
+            f'"expires_s":{EXPIRY_S},"confirm":{int(change.needs_second)},{change.summary}'
         )
         digest = hashlib.sha256(text.encode()).digest()
         self._echo = binascii.hexlify(digest).decode()[:ECHO_DIGITS]
-        self._text = '{},"echo":"{}"'.format(text, self._echo)
+        self._text = f'{text},"echo":"{self._echo}"'
         self._confirm_press.want()
         return self._text + "}"
 
@@ -70,12 +77,9 @@ class Staging:
         """What is staged and what it waits for, as JSON; an empty object for nothing."""
         if self._change is None or now_us >= self._until_us:
             return "{}"
-        return '{},"pressed":{},"confirmed":{},"left_s":{}}}'.format(
-            self._text,
-            int(self._confirm_press.pressed),
-            int(self._confirmed),
-            -(-(self._until_us - now_us) // 1_000_000),
-        )
+        pressed, confirmed = int(self._confirm_press.pressed), int(self._confirmed)
+        left_s = -(-(self._until_us - now_us) // 1_000_000)
+        return f'{self._text},"pressed":{pressed},"confirmed":{confirmed},"left_s":{left_s}}}'
 
     def drop(self) -> None:
         """Forget what is staged."""
@@ -98,8 +102,8 @@ class Staging:
         if change is None or number != self._id:
             raise CommandError(
                 CONFLICT,
-                "nothing with id {} is staged; a staged change is gone after {} s: stage it "
-                "again".format(number, EXPIRY_S),
+                f"nothing with id {number} is staged; a staged change is gone after {EXPIRY_S} s: "
+                "stage it again",
             )
         if echo.lower() != self._echo:
             raise CommandError(CONFLICT, "the echo is not that of what is staged; see STAG?")
@@ -111,23 +115,18 @@ class Staging:
         if not change.needs_second:
             raise CommandError(CONFLICT, "this change needs no second role; commit it")
         if role == self._role:
-            raise CommandError(
-                PROTECTED, "{} staged it; another role must confirm".format(ROLES[role])
-            )
+            raise CommandError(PROTECTED, f"{ROLES[role]} staged it; another role must confirm")
         self._confirmed = True
 
-    def commit(self, now_us: int, what: str, number: int, echo: str, role: int) -> None:
-        """Do what is staged. LimitError and Refused come through; it stays staged then."""
+    def to_commit(self, now_us: int, what: str, number: int, echo: str, role: int) -> Change:
+        """The staged change if it may be done now; it stays staged until it is dropped."""
         change = self._staged(now_us, number, echo)
         if change.what != what:
-            raise CommandError(
-                CONFLICT, "{} is staged; commit that, or drop it".format(change.what)
-            )
+            raise CommandError(CONFLICT, f"{change.what} is staged; commit that, or drop it")
         if role != self._role:
-            raise CommandError(PROTECTED, "{} staged it and commits it".format(ROLES[self._role]))
+            raise CommandError(PROTECTED, f"{ROLES[self._role]} staged it and commits it")
         if not self._confirmed:
             raise CommandError(PROTECTED, "a second role must confirm it first, with CONF")
         if not self._confirm_press.pressed:
             raise CommandError(PROTECTED, "press the pump's button first")
-        change.act(now_us)
-        self.drop()
+        return change

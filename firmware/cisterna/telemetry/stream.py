@@ -6,7 +6,7 @@ that a listener knows what it has missed.
 
 from ..base.compat import TYPE_CHECKING, const
 from ..events import describe
-from .reads import members, state
+from .figures import members, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ MAX_PERIOD_MS = const(3_600_000)
 _KEPT = const(16)
 
 
-class Reports:
+class Stream:
     """The telemetry lines of one pump. ``period_ms`` is 0 while they are off."""
 
     def __init__(self, pump: "Pump", link: "Link", sign: "Callable[[str], str]") -> None:

@@ -72,7 +72,8 @@ def error_text(number: int, detail: str) -> str:
     for known, text in ERRORS:
         if known == number:
             detail = text + ("; " + detail if detail else "")
-    return '{},"{}"'.format(number, detail.replace('"', "'"))
+    detail = detail.replace('"', "'")
+    return f'{number},"{detail}"'
 
 
 class Request:
@@ -118,7 +119,7 @@ class LineDecoder:
         if size and self._line[size - 1] == _CR:
             size -= 1
         if refusal == OVERRUN or size > LINE_BYTES:
-            raise CommandError(OVERRUN, "a line has at most {} bytes".format(LINE_BYTES))
+            raise CommandError(OVERRUN, f"a line has at most {LINE_BYTES} bytes")
         line = bytes(memoryview(self._line)[:size])
         if refusal or b"\r" in line:
             raise CommandError(INVALID_CHARACTER, "a line is printable ASCII and a line feed")
@@ -138,7 +139,7 @@ def parse(line: bytes) -> Request:
     if text.startswith("#"):
         tag, _, text = text[1:].partition(" ")
         if not 1 <= len(tag) <= _TAG_CHARS or not _is_word(tag):
-            raise CommandError(SYNTAX, "a tag is 1..{} letters and digits".format(_TAG_CHARS))
+            raise CommandError(SYNTAX, f"a tag is 1..{_TAG_CHARS} letters and digits")
         if not request.framed:
             raise CommandError(COMMUNICATION, "a line with a tag needs a CRC")
         request.tag = tag
@@ -169,7 +170,7 @@ def _parse_authority(request: Request, text: str) -> None:
         or not is_hex(parts[2])
     ):
         raise CommandError(
-            SYNTAX, "after @ come session, counter and a MAC of {} digits".format(MAC_DIGITS)
+            SYNTAX, f"after @ come session, counter and a MAC of {MAC_DIGITS} digits"
         )
     end = request.line.rfind(b",")
     request.session, request.counter, request.mac = parts[0].lower(), int(parts[1]), parts[2]
@@ -178,7 +179,7 @@ def _parse_authority(request: Request, text: str) -> None:
 
 def crc_suffix(text: str) -> str:
     """`` *`` and the CRC of a line."""
-    return " *{:08X}".format(binascii.crc32(text.encode()))
+    return f" *{binascii.crc32(text.encode()):08X}"
 
 
 def is_hex(text: str) -> bool:
@@ -190,7 +191,7 @@ def to_int(name: str, text: str) -> int:
     """The whole number in ``text``; CommandError names the argument."""
     digits = text[1:] if text[:1] in ("-", "+") else text
     if not 0 < len(digits) <= _INT_CHARS or not digits.isdigit():
-        raise CommandError(DATA_TYPE, "{} = {} is not a whole number".format(name, text[:40]))
+        raise CommandError(DATA_TYPE, f"{name} = {text[:40]} is not a whole number")
     return int(text)
 
 

@@ -7,7 +7,6 @@ that is to be staged.
 
 import binascii
 
-from .. import events
 from ..base import faults
 from ..base.compat import TYPE_CHECKING
 from ..base.modes import IDLE, STOPPED, UNCONFIGURED
@@ -17,19 +16,49 @@ from ..base.units import US_PER_S
 from ..orders import Refused
 from ..parts.bolus import GRANTED, LOCKOUT, REFUSALS
 from ..parts.program import KINDS, Program
-from .reads import dose_per_day_ng, members, refill_s, remaining_nl
+from .desk import PROVISIONED, WIPED
+from .figures import dose_per_day_ng, members, refill_s, remaining_nl
+from .rows import Rows
 from .staging import Change
 from .stream import MIN_PERIOD_MS
 from .wire import ILLEGAL_VALUE, OUT_OF_RANGE, PROTECTED, CommandError, to_int
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from .server import Call
+    from .desk import Call
 
 OK = "OK"
-# Rows of events.EVENTS' KEYS.
-_PROVISIONED, _ROTATED, _WIPED = 0, 1, 2
+ROWS = Rows()
+
+
+_COMMIT = "id 0..999999999999999, echo hex8 | OK | Do what was staged, once the button was pressed"
+
+
+def commit(call: "Call") -> str:
+    """Do what was staged, as the COMM of every command in two steps."""
+    assert call.session is not None
+    desk, (number, echo) = call.desk, call.args
+    what = call.row.header[: -len(":COMM")]
+    change = desk.staging.to_commit(call.now_us, what, number, echo, call.session.role)
+    desk.act(call.now_us, change.order, change.arguments)
+    desk.staging.drop()
+    return OK
+
+
+def _two_steps(
+    header: str, text: str
+) -> "Callable[[Callable[[Call], Change]], Callable[[Call], Change]]":
+    """Put in a command that is staged by the function below this, and its commit."""
+
+    def keep(stage: "Callable[[Call], Change]") -> "Callable[[Call], Change]":
+        ROWS.put(header + ":STAG", text, stage)
+        roles = text[: text.index(" |")].split(" ")[1]
+        ROWS.put(header + ":COMM", f"change {roles} | {_COMMIT}", commit)
+        return stage
+
+    return keep
 
 
 def permille(old: int, new: int) -> "int | None":
@@ -39,38 +68,50 @@ def permille(old: int, new: int) -> "int | None":
     return ((new - old) * 2000 + old) // (2 * old)
 
 
+@ROWS.add("*CLS", "link | - | OK | Empty the error queue")
+def clear(call: "Call") -> str:
+    """Forget all errors."""
+    call.desk.errors.clear()
+    return OK
+
+
 # -- at once ------------------------------------------------------------------------------------
 
 
+@ROWS.add("DEL:STOP", "change cs | - | OK | Stop until started again")
 def stop(call: "Call") -> str:
     """DEL:STOP"""
     call.desk.orders.stop(call.now_us)
     return OK
 
 
+@ROWS.add("DEL:SUSP", "change cs | - | OK | Suspend for 2 min, or renew a suspension")
 def suspend(call: "Call") -> str:
     """DEL:SUSP"""
     call.desk.orders.suspend(call.now_us)
     return OK
 
 
+@ROWS.add("DEL:RES", "change cs | - | OK | Go on after a suspension or an acknowledged fault")
 def resume(call: "Call") -> str:
     """DEL:RES"""
     call.desk.orders.resume(call.now_us)
     return OK
 
 
+@ROWS.add("BOL:PAT", "change pc | - | OK | Ask for the patient's bolus")
 def patient_bolus(call: "Call") -> str:
     """BOL:PAT"""
     reason = call.desk.orders.patient_bolus(call.now_us)
     if reason == LOCKOUT:
         left_us = call.desk.pump.history.locked_until_us - call.now_us
-        raise Refused("the bolus is refused: lockout, {} s left".format(-(-left_us // US_PER_S)))
+        raise Refused(f"the bolus is refused: lockout, {-(-left_us // US_PER_S)} s left")
     if reason != GRANTED:
-        raise Refused("the bolus is refused: {}".format(REFUSALS[reason]))
+        raise Refused(f"the bolus is refused: {REFUSALS[reason]}")
     return OK
 
 
+@ROWS.add("ALAR:ACK", "change cs | alarm* | OK | Acknowledge alarms by name, or ALL")
 def acknowledge(call: "Call") -> str:
     """ALAR:ACK"""
     mask = 0
@@ -90,6 +131,7 @@ def _fault(name: str) -> int:
         raise CommandError(ILLEGAL_VALUE, str(unknown)) from unknown
 
 
+@ROWS.add("ALAR:PAUS", "change cs | pause_s 1..120 s | OK | Silence the alarms for a while")
 def pause_audio(call: "Call") -> str:
     """ALAR:PAUS"""
     call.desk.orders.pause_audio(call.now_us, call.args[0])
@@ -97,18 +139,25 @@ def pause_audio(call: "Call") -> str:
     return OK
 
 
+@ROWS.add("ALAR:TEST", "change cs | - | OK | Sound every priority")
 def test_alarms(call: "Call") -> str:
     """ALAR:TEST"""
     call.desk.orders.test_alarms(call.now_us)
     return OK
 
 
+@ROWS.add(
+    "CLOC:SET",
+    "change cs | wall_s 0..3155760000 s since 2000-01-01 00:00 local | OK | Set the wall "
+    "clock; never changes the daily total",
+)
 def set_clock(call: "Call") -> str:
     """CLOC:SET"""
     call.desk.orders.set_clock(call.now_us, call.args[0] * US_PER_S)
     return OK
 
 
+@ROWS.add("*RST", "change s | - | OK | Restart a pump that is at rest")
 def restart(call: "Call") -> str:
     """*RST"""
     if call.desk.pump.modes.mode not in (UNCONFIGURED, IDLE, STOPPED):
@@ -120,6 +169,11 @@ def restart(call: "Call") -> str:
 # -- in two steps -------------------------------------------------------------------------------
 
 
+@_two_steps(
+    "PROG",
+    "session c | kind KINDS, concentration_ug_per_ml, bolus_dose_ng, bolus_s, lockout_s, "
+    "daily_cap, [days*], [start_min*], [dose_ng_per_day*] | JSON | Prepare a program",
+)
 def stage_program(call: "Call") -> Change:
     """PROG:STAG"""
     orders, pump = call.desk.orders, call.desk.pump
@@ -150,12 +204,7 @@ def stage_program(call: "Call") -> Change:
             ("new_refill_in_s", refill_s(pump, new, content_nl)),
         ]
     )
-    return Change(
-        "PROG",
-        summary,
-        lambda now_us: orders.set_program(now_us, new),
-        concentration != old_concentration,
-    )
+    return Change("PROG", summary, "set_program", (new,), concentration != old_concentration)
 
 
 def _concentration(call: "Call") -> "int | None":
@@ -168,6 +217,11 @@ def _concentration(call: "Call") -> "int | None":
     return None
 
 
+@_two_steps(
+    "RES:REF",
+    "session c | volume_nl 1..50000000 nL, concentration_ug_per_ml, [residual_nl 0..50000000 "
+    "nL] | JSON | Prepare a refill; residual is what was drawn off before",
+)
 def stage_refill(call: "Call") -> Change:
     """RES:REF:STAG"""
     orders, pump = call.desk.orders, call.desk.pump
@@ -192,11 +246,15 @@ def stage_refill(call: "Call") -> Change:
     return Change(
         "RES:REF",
         summary,
-        lambda now_us: orders.refill(now_us, volume_nl, concentration, residual_nl),
+        "refill",
+        (volume_nl, concentration, residual_nl),
         concentration != old,
     )
 
 
+@_two_steps(
+    "BOL", "session c | dose_ng 1..5000000 ng, duration_s bolus_s | JSON | Prepare a single bolus"
+)
 def stage_bolus(call: "Call") -> Change:
     """BOL:STAG"""
     orders, pump = call.desk.orders, call.desk.pump
@@ -213,9 +271,10 @@ def stage_bolus(call: "Call") -> Change:
             ("basal_nl_per_day", pump.schedule.rate_nl_per_day),
         ]
     )
-    return Change("BOL", summary, lambda now_us: orders.single_bolus(now_us, dose_ng, duration_s))
+    return Change("BOL", summary, "single_bolus", (dose_ng, duration_s))
 
 
+@_two_steps("DEL:STAR", "session c | - | JSON | Prepare to start the program")
 def stage_start(call: "Call") -> Change:
     """DEL:STAR:STAG"""
     orders, pump = call.desk.orders, call.desk.pump
@@ -231,9 +290,10 @@ def stage_start(call: "Call") -> Change:
             ("new_refill_in_s", refill_s(pump, program, remaining_nl(pump))),
         ]
     )
-    return Change("DEL:STAR", summary, orders.start)
+    return Change("DEL:STAR", summary, "start", ())
 
 
+@_two_steps("LIM", "session s | name*, value* | JSON | Prepare new limits, by name and value")
 def stage_limits(call: "Call") -> Change:
     """LIM:STAG"""
     orders, former = call.desk.orders, call.desk.pump.memory.limits
@@ -244,36 +304,39 @@ def stage_limits(call: "Call") -> Change:
     for i in range(0, len(call.args), 2):
         name = call.args[i].lower()
         if name not in names:
-            raise CommandError(
-                ILLEGAL_VALUE, "no limit {}; known: {}".format(name[:40], ", ".join(names))
-            )
+            raise CommandError(ILLEGAL_VALUE, f"no limit {name[:40]}; known: {', '.join(names)}")
         if name in named:  # or what is shown first would not be what comes
-            raise CommandError(ILLEGAL_VALUE, "{} comes twice; give it once".format(name))
+            raise CommandError(ILLEGAL_VALUE, f"{name} comes twice; give it once")
         named.append(name)
         values[name] = to_int(name, call.args[i + 1])
         pairs.append(("old_" + name, getattr(former, name)))
         pairs.append(("new_" + name, values[name]))
     limits = Limits(values)
     orders.check_limits(limits)
-    return Change("LIM", members(pairs), lambda now_us: orders.set_limits(now_us, limits), True)
+    return Change("LIM", members(pairs), "set_limits", (limits,), True)
 
 
+@_two_steps(
+    "SERV:CLE", "session s | fault | JSON | Prepare to end a fault that is latched for service"
+)
 def stage_service(call: "Call") -> Change:
     """SERV:CLE:STAG"""
     orders = call.desk.orders
     code = _fault(call.args[0])
     orders.check_service(code)
     row = faults.FAULTS[code]
-    return Change(
-        "SERV:CLE",
-        members([("fault", row[0]), ("text", row[4])]),
-        lambda now_us: orders.service(now_us, code),
-    )
+    summary = members([("fault", row[0]), ("text", row[4])])
+    return Change("SERV:CLE", summary, "service", (code,))
 
 
 # -- keys ---------------------------------------------------------------------------------------
 
 
+@ROWS.add(
+    "KEY:PROV",
+    "open | observer hex64, patient hex64, clinician hex64, service hex64 | OK | Give a pump "
+    "without keys its keys; USB, and the button held",
+)
 def provision(call: "Call") -> str:
     """KEY:PROV"""
     desk = call.desk
@@ -298,10 +361,15 @@ def provision(call: "Call") -> str:
     confirm_press.drop()
     desk.provision_until_us = 0  # or its end would take the press from what is staged by then
     desk.keys.provision([binascii.unhexlify(key) for key in call.args])
-    _log_keys(call, call.now_us, _PROVISIONED)
+    desk.log_keys(call.now_us, PROVISIONED)
     return OK
 
 
+@ROWS.add(
+    "KEY:WIPE",
+    "open | - | OK | Forget all keys, within 60 s of a start with the button held for its "
+    "first 5 s",
+)
 def wipe(call: "Call") -> str:
     """KEY:WIPE"""
     desk = call.desk
@@ -314,10 +382,15 @@ def wipe(call: "Call") -> str:
     desk.staging.drop()
     desk.keys.wipe()
     desk.wipe_until_us = 0
-    _log_keys(call, call.now_us, _WIPED)
+    desk.log_keys(call.now_us, WIPED)
     return OK
 
 
+@_two_steps(
+    "KEY:ROT",
+    "session s | role ROLES, wrapped hex64 | JSON | Prepare a new key for a role, wrapped "
+    "for this session",
+)
 def stage_rotation(call: "Call") -> Change:
     """KEY:ROT:STAG"""
     desk, session = call.desk, call.session
@@ -326,47 +399,37 @@ def stage_rotation(call: "Call") -> Change:
     pad = session.wrap(call.request.counter)
     wrapped = binascii.unhexlify(call.args[1])
     key = bytes([wrapped[i] ^ pad[i] for i in range(len(pad))])
-
-    def act(now_us: int) -> None:
-        desk.keys.rotate(role, key)
-        desk.sessions.withdraw()
-        for other in list(desk.sessions.open):
-            if other.role == role and other is not session:
-                desk.sessions.end(other)
-        _log_keys(call, now_us, _ROTATED)
-
-    return Change(
-        "KEY:ROT",
-        members(
-            [
-                ("of", ROLES[role]),
-                ("old_fingerprint", desk.keys.fingerprint(role)),
-                ("new_fingerprint", desk.keys.print_of(key)),
-            ]
-        ),
-        act,
+    summary = members(
+        [
+            ("of", ROLES[role]),
+            ("old_fingerprint", desk.keys.fingerprint(role)),
+            ("new_fingerprint", desk.keys.print_of(key)),
+        ]
     )
-
-
-def _log_keys(call: "Call", now_us: int, what: int) -> None:
-    pump = call.desk.pump
-    pump.log.add(now_us, events.KEYS, what, 0)
+    return Change("KEY:ROT", summary, "rotate", (role, key))
 
 
 # -- the session itself -------------------------------------------------------------------------
 
 
+@ROWS.add(
+    "AUTH:HELL", "open | role ROLES, nonce hex32 | session,nonce,counter | Ask for a session"
+)
 def hello(call: "Call") -> str:
     """AUTH:HELL"""
     role, nonce = call.args
     return call.desk.sessions.hello(call.now_us, ROLES.index(role), nonce)
 
 
+@ROWS.add(
+    "AUTH:PROV", "open | session hex4, mac hex32 | mac | Prove the role's key and open the session"
+)
 def prove(call: "Call") -> str:
     """AUTH:PROV"""
     return call.desk.sessions.prove(call.now_us, call.args[0], call.args[1])
 
 
+@ROWS.add("AUTH:BYE", "session opcs | - | OK | End the session")
 def bye(call: "Call") -> str:
     """AUTH:BYE"""
     assert call.session is not None
@@ -374,6 +437,7 @@ def bye(call: "Call") -> str:
     return OK
 
 
+@ROWS.add("TEL:MAC", "session opcs | on 0..1 | OK | Put this session's MAC on telemetry lines")
 def telemetry_mac(call: "Call") -> str:
     """TEL:MAC"""
     assert call.session is not None
@@ -381,18 +445,28 @@ def telemetry_mac(call: "Call") -> str:
     return OK
 
 
+@ROWS.add(
+    "TEL:PER",
+    "link | period_ms 0..3600000 ms | OK | Telemetry lines every so often from 100 ms on; 0 "
+    "for none",
+)
 def telemetry_period(call: "Call") -> str:
     """TEL:PER"""
     period_ms = call.args[0]
     if 0 < period_ms < MIN_PERIOD_MS:
         raise CommandError(
             OUT_OF_RANGE,
-            "period_ms = {} ms is under {} ms; give 0 for none".format(period_ms, MIN_PERIOD_MS),
+            f"period_ms = {period_ms} ms is under {MIN_PERIOD_MS} ms; give 0 for none",
         )
-    call.desk.reports.set_period(call.now_us, period_ms)
+    call.desk.stream.set_period(call.now_us, period_ms)
     return OK
 
 
+@ROWS.add(
+    "CONF",
+    "session cs | id 0..999999999999999, echo hex8 | OK | Confirm, as a second role, what is "
+    "staged",
+)
 def confirm(call: "Call") -> str:
     """CONF"""
     assert call.session is not None
@@ -400,16 +474,7 @@ def confirm(call: "Call") -> str:
     return OK
 
 
-def commit(call: "Call") -> str:
-    """The COMM of every two-step command"""
-    assert call.session is not None
-    call.desk.staging.commit(
-        call.now_us, call.row[0][: -len(":COMM")], call.args[0], call.args[1],
-        call.session.role,
-    )  # fmt: skip
-    return OK
-
-
+@ROWS.add("STAG:DROP", "session cs | - | OK | Forget what is staged")
 def drop(call: "Call") -> str:
     """STAG:DROP"""
     call.desk.staging.drop()

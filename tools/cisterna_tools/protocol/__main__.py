@@ -4,9 +4,8 @@ from pathlib import Path
 from string import Template
 
 from cisterna.telemetry import sessions, staging, stream, wire
-from cisterna.telemetry.commands import PROTOCOL
 from cisterna.telemetry.keys import KEY_BYTES
-from cisterna.telemetry.reads import MAX_LOG_ENTRIES
+from cisterna.telemetry.reads import MAX_LOG_ENTRIES, PROTOCOL
 from cisterna_tools.protocol import tables
 from cisterna_tools.protocol.transcript import Transcript
 

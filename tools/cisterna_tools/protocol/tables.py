@@ -8,23 +8,8 @@ from cisterna.base import faults, modes
 from cisterna.base.roles import ROLES
 from cisterna.base.settings import LIMIT_FIELDS
 from cisterna.telemetry import wire
-from cisterna.telemetry.commands import (
-    ARGUMENTS,
-    HEADER,
-    HELP,
-    HEX,
-    INT,
-    KIND,
-    KIND_NAMES,
-    LONG,
-    ONE_OF,
-    REPLY,
-    ROLES_MASK,
-    SESSION,
-    all_rows,
-    short,
-    usage,
-)
+from cisterna.telemetry.commands import LONG, all_rows, short
+from cisterna.telemetry.rows import HEX, INT, KIND_NAMES, ONE_OF, SESSION, Row
 from cisterna_tools.protocol.members import MEMBERS
 
 # Sections of the page, and the first mnemonics of their commands.
@@ -47,8 +32,6 @@ GROUPS = {
     "Service": ("SERV",),
 }
 
-Row = tuple[Any, ...]
-
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table."""
@@ -67,24 +50,24 @@ def commands(examples: dict[str, tuple[str, str]]) -> str:
 
 
 def _rows(mnemonics: tuple[str, ...]) -> list[Row]:
-    return [row for row in all_rows() if row[HEADER].rstrip("?").partition(":")[0] in mnemonics]
+    return [row for row in all_rows() if row.header.rstrip("?").partition(":")[0] in mnemonics]
 
 
 def _group(rows: list[Row], examples: dict[str, tuple[str, str]]) -> str:
     parts = [
         table(
             ("command", "kind", "who", "reply", ""),
-            ((f"`{usage(row)}`", KIND_NAMES[row[KIND]], who(row), row[REPLY], row[HELP])
+            ((f"`{row.usage()}`", KIND_NAMES[row.kind], who(row), row.reply, row.help)
              for row in rows),
         )
     ]  # fmt: skip
     # What several commands of a group take is told once; what all COMMs take, with CONF.
     told = dict.fromkeys(
-        spec for row in rows for spec in row[ARGUMENTS] if not row[HEADER].endswith(":COMM")
+        spec for row in rows for spec in row.arguments if not row.header.endswith(":COMM")
     )
     if told:
         parts.append(table(("argument", "what it can be", "unit"), map(_argument, told)))
-    shown = [row[HEADER] for row in rows if row[HEADER] in examples]
+    shown = [row.header for row in rows if row.header in examples]
     if shown:
         lines = ["> {}\n< {}".format(*examples[header]) for header in shown]
         parts.append("```text\n" + "\n".join(lines) + "\n```")
@@ -93,12 +76,12 @@ def _group(rows: list[Row], examples: dict[str, tuple[str, str]]) -> str:
 
 def who(row: Row) -> str:
     """Whom the pump takes a command from."""
-    if row[KIND] < SESSION:
+    if row.kind < SESSION:
         return "anyone"
-    return ", ".join(role for place, role in enumerate(ROLES) if row[ROLES_MASK] >> place & 1)
+    return ", ".join(role for place, role in enumerate(ROLES) if row.may(place))
 
 
-def _argument(spec: Row) -> tuple[str, str, str]:
+def _argument(spec: tuple[Any, ...]) -> tuple[str, str, str]:
     kind, name = spec[:2]
     if kind == INT:
         low, high, unit = spec[2:]

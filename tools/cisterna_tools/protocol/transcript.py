@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cisterna.base.roles import ROLES
-from cisterna.telemetry.commands import HEADER, KIND, READ, REPLY, all_rows
+from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.rows import READ
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
 from cisterna_tools.protocol.host import Host, hmac_sha256, with_crc
@@ -151,9 +152,9 @@ class Transcript:
         self._rig.run_for(40)
         self._example("clinician", _PROGRAM.replace("240000", "300000"))
         for row in all_rows():
-            if row[KIND] == READ and row[REPLY] == "JSON":
-                question = row[HEADER] + (" 0,2" if row[HEADER] == "LOG?" else "")
-                self.examples[row[HEADER]] = question, self._rig.ask(question)
+            if row.kind == READ and row.reply == "JSON":
+                question = row.header + (" 0,2" if row.header == "LOG?" else "")
+                self.examples[row.header] = question, self._rig.ask(question)
         # With an alarm in it.
         self.examples["ALAR?"] = "ALAR?", self.facts["alarms"]
         self._do("clinician", "STAG:DROP")
