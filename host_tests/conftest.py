@@ -26,9 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_report_header() -> str:
-    """Say what does not run."""
-    return "" if _LONG else "long tests of the emulated board: left out; LONG=1 runs them, too"
+def pytest_report_header() -> list[str]:
+    """Say what does not run, and on what VM rung 2 does."""
+    from cisterna_sim import vm
+
+    left_out = [] if _LONG else ["long tests: left out; LONG=1 runs them, too"]
+    return [*left_out, vm.header()]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,9 +1,10 @@
 """Let the core live through a tape (cisterna_sim/tape.py) on MicroPython.
 
-    micropython replay.py <folder of the tape> <folder for what the core did> [dict | files]
+    micropython replay.py <folder of the tape> <folder for what the core did> [KIND]
 
 The same inputs must bring the same calls with the same arguments; the first that differs is
-reported with its place. The store is real: a dictionary, or files on a LittleFS in RAM.
+reported with its place. The store is real: KIND is dict, a dictionary; measured, the
+same with the heap measured at every call, which is slow; or files, on a LittleFS in RAM.
 """
 
 import binascii
@@ -244,7 +245,7 @@ def _lfs_store():
 def main(source, target, kind="dict"):
     tape, log = Tape(source + "/tape.bin"), Log(target)
     flash, kept = _lfs_store() if kind == "files" else (None, DictStore())
-    replay = Replay(tape, log, kept, flash is None)
+    replay = Replay(tape, log, kept, kind == "measured")
     gc.collect()
     figures = {"loaded": mem_alloc()}
     begun = ticks_ms()

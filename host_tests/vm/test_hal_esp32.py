@@ -14,18 +14,13 @@ ROOT = HERE.parents[1]
 FAKES = HERE.parent / "kit" / "fakes"
 PATHS = f"{FAKES}:{ROOT / 'firmware'}:{ROOT / 'boards' / 'cisterna_boards'}"
 
-MICROPYTHON = [sys.executable, "-m", "micropython_unix"]
-CPYTHON = [sys.executable]
-BOTH = pytest.mark.parametrize(
-    "interpreter", [MICROPYTHON, CPYTHON], ids=["micropython", "cpython"]
-)
+BOTH = pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
 
 
 def play(interpreter, script, check):
-    if interpreter is MICROPYTHON and vm.missing():
-        pytest.fail(vm.missing())
+    command = vm.chosen().command if interpreter == "micropython" else (sys.executable,)
     done = subprocess.run(
-        [*interpreter, FAKES / script, PATHS, check],
+        [*command, FAKES / script, PATHS, check],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -94,10 +89,8 @@ def test_the_console_never_blocks(interpreter, check):
 
 def test_a_pipe_that_nobody_reads_does_not_hold_the_console_up():
     """A pipe takes 64 KiB; the rest is dropped line by line, and reading goes on."""
-    if vm.missing():
-        pytest.fail(vm.missing())
     size = 200_000
-    command = [*MICROPYTHON, str(FAKES / "stdio_calls.py"), PATHS, str(size)]
+    command = [*vm.chosen().command, str(FAKES / "stdio_calls.py"), PATHS, str(size)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None

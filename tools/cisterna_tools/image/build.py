@@ -31,7 +31,7 @@ def key() -> str:
 
 def plain() -> bytes:
     """MicroPython and nothing else, as UF2."""
-    manifest = _tree() / "plain.py"
+    manifest = source_tree() / "plain.py"
     manifest.write_text(_PLAIN, encoding="utf-8")
     return with_manifest(manifest, {})
 
@@ -42,20 +42,13 @@ def with_manifest(manifest: Path, variables: dict[str, Path]) -> bytes:
     ``variables`` are paths that the manifest names as ``$(NAME)``. The cache must be locked.
     """
     toolchain.provide()
-    tree = _tree()
+    tree = source_tree()
     where = tree / "build"
-    environment = {
-        **os.environ,
-        "MICROPY_GIT_TAG": f"v{sources.MICROPYTHON}",
-        "SOURCE_DATE_EPOCH": str(RELEASED_S),
-        "LC_ALL": "C",
-    }
-    for name in ("CFLAGS", "CXXFLAGS", "LDFLAGS", "MAKEFLAGS", "MFLAGS"):
-        environment.pop(name, None)
+    given = environment()
     jobs = str(os.cpu_count() or 1)
     # Of another manifest: its modules would stay in.
     shutil.rmtree(where / "frozen_mpy", ignore_errors=True)
-    tasks.run(["make", "-C", "micropython/mpy-cross", "-j", jobs], tree, environment)
+    tasks.run(["make", "-C", "micropython/mpy-cross", "-j", jobs], tree, given)
     tasks.run(
         [
             "cmake",
@@ -69,14 +62,27 @@ def with_manifest(manifest: Path, variables: dict[str, Path]) -> bytes:
             *(f"-DMICROPY_MANIFEST_{name}={path}" for name, path in variables.items()),
         ],
         tree,
-        environment,
+        given,
     )
-    tasks.run(["cmake", "--build", str(where), "-j", jobs], tree, environment)
+    tasks.run(["cmake", "--build", str(where), "-j", jobs], tree, given)
     return uf2.from_binary((where / "firmware.bin").read_bytes())
 
 
-def _tree() -> Path:
-    """The patched source tree, from the cache or fetched."""
+def environment() -> dict[str, str]:
+    """What the builds see of this process's environment, and the day they are made on."""
+    given = {
+        **os.environ,
+        "MICROPY_GIT_TAG": f"v{sources.MICROPYTHON}",
+        "SOURCE_DATE_EPOCH": str(RELEASED_S),
+        "LC_ALL": "C",
+    }
+    for name in ("CFLAGS", "CXXFLAGS", "LDFLAGS", "MAKEFLAGS", "MFLAGS"):
+        given.pop(name, None)
+    return given
+
+
+def source_tree() -> Path:
+    """The patched sources, from the cache or fetched. The cache must be locked."""
     tree = cache.folder() / f"tree-{key()}"
     if (tree / "ready").exists():
         return tree

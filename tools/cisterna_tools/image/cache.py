@@ -24,13 +24,13 @@ def locked() -> Iterator[None]:
         yield
 
 
-def put(path: Path, data: bytes) -> None:
+def put(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file whole or not at all: a reader needs no lock."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
             file.write(data)
             file.close()
-            os.chmod(file.name, 0o644)
+            os.chmod(file.name, mode)
             os.replace(file.name, path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
