@@ -14,11 +14,10 @@ from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_CONTINUOUS, Program
 from cisterna_sim.emulated import board_rig, flash, probe
 from cisterna_sim.emulated.board_rig import BoardRig
-from cisterna_sim.emulated.cable import BoardLink
+from cisterna_sim.emulated.cable import Cable
 from host_tests.kit.boards import NO_PLANT, PORT, copied, in_a_copy
 from pumpctl import KeyRing, Pump, StagedChange
 from pumpctl.framing import parse_reply
-from pumpctl.talk import Talk
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,10 +82,8 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     rig = board_rig.deliver(PROGRAM, files=flash.firmware(main=probe.QUIET), state=False)
     rig.run_until(lambda: "running" in rig.said, BOOT_S)
     rig.run(0.5)
-    link = BoardLink(rig)
-    talk = Talk(link, REPLY_S)
     ring = KeyRing(Path(tmp_path_factory.mktemp("host")) / "keys.toml")
-    pump = Pump(talk, talk.identify(), ring)
+    pump = Pump.over(Cable(rig), keys=ring, timeout_s=REPLY_S)
 
     def hold(left_s: float) -> None:
         rig.wiring.press(True)
@@ -100,7 +97,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     _do(rig, clinician.stage_program(PROGRAM))
     _do(rig, clinician.stage_start())
     return SimpleNamespace(
-        rig=rig, link=link, pump=pump, clinician=clinician, turned=rig.plant.pulses
+        rig=rig, link=pump.link, pump=pump, clinician=clinician, turned=rig.plant.pulses
     )
 
 

@@ -25,7 +25,7 @@ from pumpctl import (
 from pumpctl.errors import NoAnswer
 from pumpctl.keying import fingerprint
 from pumpctl.log import Entry
-from pumpctl.models import Happening, Sample, wall_seconds, wall_time
+from pumpctl.models import LogEvent, Sample, wall_seconds, wall_time
 
 SOURCES = Path(__file__).parents[2] / "tools/pumpctl"
 NOON = datetime(2026, 6, 1, 12)
@@ -280,7 +280,7 @@ def test_a_command_that_there_is_not_is_refused(served, keys, role):
 def test_all_that_goes_over_the_line_can_be_kept(served, keys):
     heard = []
     with Pump.open(served.port) as opened:
-        opened.talk.link.tap = lambda *what: heard.append(what)
+        opened.link.tap = lambda *what: heard.append(what)
         assert opened.query("*OPC?") == "1"
     (sent, line), *answers = heard
     assert sent
@@ -359,7 +359,7 @@ def test_samples_and_events_come_while_they_are_listened_to(end, live, keys, sig
             found.append(item)
             if len(found) == 3:
                 opened.test_alarms()  # in between
-            if len(found) > 3 and isinstance(item, Happening) and item.event == "ALARM_TEST":
+            if len(found) > 3 and isinstance(item, LogEvent) and item.event == "ALARM_TEST":
                 break
         assert isinstance(found[0], Sample)
         assert found[0].mode == "BASAL"
@@ -396,7 +396,7 @@ def test_lost_and_forged_lines_are_counted(end, live, keys):
 
 
 def test_telemetry_that_stops_is_noticed(live, keys, monkeypatch):
-    monkeypatch.setattr("pumpctl.telemetry._LEAST_S", 0.3)
+    monkeypatch.setattr("pumpctl.stream._LEAST_S", 0.3)
     with Pump.open(live.port) as opened:
         telemetry = iter(opened.telemetry(period_ms=100))
         next(telemetry)
@@ -414,7 +414,7 @@ def test_telemetry_goes_on_after_a_restart(end, live):
         live.idle = lambda: end.restart() if next(boot, False) else idle()
         for _ in range(12):
             next(telemetry)
-        assert opened.talk.link.boots == 1
+        assert opened.link.boots == 1
         assert [header(line) for line in live.lines].count("TEL:PER") == 2
 
 

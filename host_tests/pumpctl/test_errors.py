@@ -16,7 +16,8 @@ from host_tests.kit.peer import TcpPeer
 from host_tests.kit.peer import pump as an_older_pump
 from host_tests.kit.served import Home, Said, Served
 from pumpctl.cli import app
-from pumpctl.cli.app import EXIT_CODES, cli
+from pumpctl.cli.app import cli
+from pumpctl.exit_codes import EXIT_CODES
 
 
 @pytest.fixture

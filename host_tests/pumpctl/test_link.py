@@ -29,10 +29,16 @@ from pumpctl.errors import (
     Refused,
     WrongProtocol,
 )
+from pumpctl.exchange import TRIES, Exchange, Identity
 from pumpctl.link import Link
-from pumpctl.talk import TRIES, Identity, Talk
+from pumpctl.serial_port import SerialPort
 
 TIMEOUT_S = 0.3
+
+
+def _link(port, **options):
+    """The lines of a port."""
+    return Link(SerialPort(port), **options)
 
 
 @pytest.fixture(params=sorted(PEERS))
@@ -42,15 +48,15 @@ def kind(request):
 
 @pytest.fixture
 def talk_to(kind):
-    """Opens a Talk with a peer that answers by a script."""
+    """Opens an Exchange with a peer that answers by a script."""
     opened = []
 
     def connect(answer, timeout_s=TIMEOUT_S):
         peer = kind(answer).__enter__()
         opened.append(peer)
-        link = Link(peer.port)
+        link = _link(peer.port)
         opened.append(link)
-        return Talk(link, timeout_s), peer
+        return Exchange(link, timeout_s), peer
 
     yield connect
     for each in reversed(opened):
@@ -87,8 +93,8 @@ def test_telemetry_in_between_is_set_aside(talk_to):
 
 def test_telemetry_that_nobody_takes_drops_the_oldest_and_counts(kind):
     with kind(lambda line: b"".join(b"~%d\n" % i for i in range(8)) + reply(line, "1")) as peer:
-        link = Link(peer.port, queue_lines=5)
-        assert Talk(link, TIMEOUT_S).ask("X?") == "1"
+        link = _link(peer.port, queue_lines=5)
+        assert Exchange(link, TIMEOUT_S).ask("X?") == "1"
         assert link.dropped == 3
         assert [link.telemetry(0) for _ in range(6)] == [b"~3", b"~4", b"~5", b"~6", b"~7", None]
         link.close()
@@ -200,9 +206,9 @@ def test_what_is_no_pump_is_explained_in_a_line(talk_to, stranger):
 
 def test_half_a_line_that_somebody_left_is_ended_first(kind):
     with kind(pump()) as peer:
-        link = Link(peer.port)
-        link._serial.write(b"RES:V")
-        Talk(link, TIMEOUT_S).identify()
+        link = _link(peer.port)
+        link.transport.write(b"RES:V")
+        Exchange(link, TIMEOUT_S).identify()
         assert peer.lines[0] == b"RES:V"
         link.close()
 
@@ -230,8 +236,8 @@ def test_a_link_comes_back_as_soon_as_its_port_does(tmp_path):
     device = tmp_path / "ttyPUMP"
     with PtyPeer(pump()) as first, PtyPeer(pump()) as second:
         device.symlink_to(first.port)
-        link = Link(str(device))
-        talk = Talk(link, TIMEOUT_S)
+        link = _link(str(device))
+        talk = Exchange(link, TIMEOUT_S)
         talk.identify()
         first.pull()
         device.unlink()
@@ -247,8 +253,8 @@ def test_a_link_comes_back_as_soon_as_its_port_does(tmp_path):
 
 def test_a_connection_that_was_reset_comes_back():
     with TcpPeer(pump()) as peer:
-        link = Link(peer.port)
-        talk = Talk(link, TIMEOUT_S)
+        link = _link(peer.port)
+        talk = Exchange(link, TIMEOUT_S)
         talk.identify()
         peer.pull()
         with pytest.raises(LinkLost):
@@ -260,12 +266,12 @@ def test_a_connection_that_was_reset_comes_back():
 
 def test_half_an_answer_before_a_cut_is_forgotten():
     with TcpPeer(lambda line: reply(line, "12345")[:-4]) as peer:
-        link = Link(peer.port)
-        assert Talk(link, TIMEOUT_S).exchange("#a A? *" + "0" * 8, "a") is None
+        link = _link(peer.port)
+        assert Exchange(link, TIMEOUT_S).once("#a A? *" + "0" * 8, "a") is None
         assert link.unfinished()
         peer.answer = lambda line: reply(line, "7")
         link.reopen(5)
-        assert Talk(link, TIMEOUT_S).ask("B?") == "7"
+        assert Exchange(link, TIMEOUT_S).ask("B?") == "7"
         assert len(peer.lines) == 2  # at the first try
         link.close()
 
@@ -275,16 +281,16 @@ def test_a_port_that_another_program_holds_is_named():
         holder = os.open(peer.port, os.O_RDWR | os.O_NOCTTY)
         fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with pytest.raises(PortBusy, match=rf"{peer.port}: in use by another program: close"):
-            Link(peer.port)
+            _link(peer.port)
         os.close(holder)
-        Link(peer.port).close()
+        _link(peer.port).close()
 
 
 def test_two_clients_cannot_have_one_port():
     with PtyPeer(pump()) as peer:
-        link = Link(peer.port)
+        link = _link(peer.port)
         with pytest.raises(PortBusy):
-            Link(peer.port)
+            _link(peer.port)
         link.close()
 
 
@@ -309,40 +315,40 @@ def _fails(error):
 def test_a_port_that_cannot_be_opened_is_explained(monkeypatch, error, kind, said):
     monkeypatch.setattr(serial, "serial_for_url", _fails(error))
     with pytest.raises(kind, match=f"/dev/ttyX: .*{said}"):
-        Link("/dev/ttyX")
+        _link("/dev/ttyX")
 
 
 def test_a_port_that_is_not_there_is_named(tmp_path):
     with pytest.raises(PortMissing, match="ttyNONE: there is no such port"):
-        Link(str(tmp_path / "ttyNONE"))
+        _link(str(tmp_path / "ttyNONE"))
 
 
 def test_a_file_is_no_port(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path, "/dev/null"):
         with pytest.raises(LinkError, match=f"{path}: that is no serial port; give /dev/"):
-            Link(str(path))
+            _link(str(path))
 
 
 def test_a_server_that_is_not_there_is_named():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(PortMissing, match=f"socket://127.0.0.1:{port}: nobody answers there"):
-        Link(f"socket://127.0.0.1:{port}")
+        _link(f"socket://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("port", ["socket://nowhere", "sokcet://h:1", "socket://h:70000"])
 def test_a_port_that_makes_no_sense_is_explained(port):
     with pytest.raises(PumpError, match=port) as info:
-        Link(port)
+        _link(port)
     assert "\n" not in str(info.value)
     assert isinstance(info.value, BadValue | PortMissing)
 
 
 def test_a_plug_that_bridges_its_pins_is_no_pump():
-    link = Link("loop://")
+    link = _link("loop://")
     with pytest.raises(Garbage, match="sends back what it is sent"):
-        Talk(link, 0.1).identify()
+        Exchange(link, 0.1).identify()
     link.close()
 
 
@@ -352,9 +358,9 @@ def _flood(link):
 
 
 def test_a_line_that_never_takes_what_is_sent_is_cut(monkeypatch):
-    monkeypatch.setattr("pumpctl.link._WRITE_S", 0.2)
+    monkeypatch.setattr("pumpctl.serial_port._WRITE_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        link = Link(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        link = _link(f"socket://127.0.0.1:{server.getsockname()[1]}")
         accepted, _ = server.accept()
         with pytest.raises(LinkLost, match="Write timeout"):
             _flood(link)
@@ -396,5 +402,5 @@ def test_a_port_is_let_go_when_opening_a_pump_fails():
     with PtyPeer(lambda line: None) as peer:
         with pytest.raises(NoAnswer) as kept:
             Pump.open(peer.port, timeout_s=0.05)
-        Link(peer.port).close()
+        _link(peer.port).close()
         assert kept.tb  # holds all that was open

@@ -1,9 +1,7 @@
 """Sessions with the real pump core over a line on which everything goes wrong: nothing is done
 twice, and what the client says of a change is what the pump did."""
 
-from collections import deque
 from datetime import datetime
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,48 +11,50 @@ from host_tests.kit.peer import PEERS, TcpPeer, header
 from host_tests.kit.pump_peer import FATES, SERIAL, PumpEnd
 from pumpctl import AuthorityError, KeyRing, LinkError, Outcome, Pump, Refused, ReplyLost
 from pumpctl.errors import Garbage, LinkLost, NoAnswer
+from pumpctl.exchange import TRIES
 from pumpctl.framing import SessionKey, crc, request
-from pumpctl.link import Heard
-from pumpctl.talk import TRIES, Talk
 
 NOON = datetime(2026, 6, 1, 12)
 
 
 class Wire:
-    """A Link without the operating system, so that a time-out takes no time."""
+    """A transport without the operating system, so that a time-out takes no time."""
 
     port = "wire"
 
     def __init__(self, end: PumpEnd) -> None:
         self.end = end
-        self.heard = Heard()
-        self.boots = 0
         self.cut = False
-        self._lines: deque[bytes] = deque()
+        self.passed_s = 0.0
+        self._said = b""
         end.pull = self._pull
 
     def _pull(self) -> None:
         self.cut = True
 
-    def send(self, line: str) -> None:
+    def write(self, data: bytes) -> None:
         if self.cut:
             raise LinkLost("wire: the link was cut")
-        if not line:
+        if data == b"\n":
             return
-        for said in (self.end.answer(line.encode()) or b"").splitlines():
-            self.boots += said.startswith(b"cisterna ")
-            self._lines.append(said)
+        self._said += self.end.answer(data.removesuffix(b"\n")) or b""
         if self.cut:
-            self._lines.clear()
+            self._said = b""
             raise LinkLost("wire: the link was cut")
 
-    def reply(self, timeout_s: float) -> bytes | None:
-        return self._lines.popleft() if self._lines else None
+    def read(self, timeout_s: float) -> bytes:
+        said, self._said = self._said, b""
+        if not said:
+            self.passed_s += timeout_s
+        return said
 
-    def unfinished(self) -> bytes:
-        return b""
+    def now_s(self) -> float:
+        return self.passed_s
 
-    def reopen(self, patience_s: float) -> None:
+    def sleep(self, seconds: float) -> None:
+        self.passed_s += seconds
+
+    def reopen(self) -> None:
         self.cut = False
 
     def close(self) -> None:
@@ -73,9 +73,7 @@ def end(keys):
 
 def _open(end, keys, role="clinician"):
     """A Pump on a Wire to this end."""
-    wire = Wire(end)
-    talk = Talk(wire)  # type: ignore[arg-type]
-    return Pump(talk, talk.identify(), keys, 0).as_role(role)
+    return Pump.over(Wire(end), role, keys, patience_s=0)
 
 
 def _outcome(info):
@@ -343,11 +341,10 @@ def test_a_session_that_has_idled_away_is_opened_again(end, keys):
     assert pump.status().mode == "BASAL"
 
 
-def test_a_session_that_must_have_idled_away_is_not_tried(end, keys, monkeypatch):
+def test_a_session_that_must_have_idled_away_is_not_tried(end, keys):
     pump = _open(end, keys)
     end.rig.run_for(200)
-    now_s = SimpleNamespace(monotonic=lambda: 1e9)
-    monkeypatch.setattr("pumpctl.session.time", now_s)
+    pump.transport.passed_s += 171
     end.lines.clear()
     pump.set_clock(NOON)
     assert [header(line) for line in end.lines] == ["AUTH:HELL", "AUTH:PROV", "CLOC:SET"]

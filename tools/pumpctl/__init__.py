@@ -20,14 +20,36 @@ if TYPE_CHECKING:
         ReplyLost,
     )
     from pumpctl.keys import KeyRing
-    from pumpctl.reconcile import Outcome, Reconciled
+    from pumpctl.models import LogEvent, Sample
+    from pumpctl.outcome import Outcome, Reconciled
     from pumpctl.staged import StagedChange
+    from pumpctl.transport import Transport
+
+_HOMES = {
+    "AuthorityError": "errors",
+    "BadValue": "errors",
+    "KeyRing": "keys",
+    "LinkError": "errors",
+    "LogEvent": "models",
+    "NoPump": "errors",
+    "NotConfirmed": "errors",
+    "Outcome": "outcome",
+    "Pump": "client",
+    "PumpError": "errors",
+    "Reconciled": "outcome",
+    "Refused": "errors",
+    "ReplyLost": "errors",
+    "Sample": "models",
+    "StagedChange": "staged",
+    "Transport": "transport",
+}
 
 __all__ = [
     "AuthorityError",
     "BadValue",
     "KeyRing",
     "LinkError",
+    "LogEvent",
     "NoPump",
     "NotConfirmed",
     "Outcome",
@@ -36,19 +58,19 @@ __all__ = [
     "Reconciled",
     "Refused",
     "ReplyLost",
+    "Sample",
     "StagedChange",
+    "Transport",
 ]
-
-_ELSEWHERE = {
-    "Pump": "client",
-    "KeyRing": "keys",
-    "Outcome": "reconcile",
-    "Reconciled": "reconcile",
-    "StagedChange": "staged",
-}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"pumpctl.{_ELSEWHERE.get(name, 'errors')}"), name)
+    found = getattr(import_module(f"pumpctl.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,6 @@
 """``python -m pumpctl``: the same as the command pumpctl."""
 
-from pumpctl.cli import main
+from pumpctl.console import pumpctl
 
 if __name__ == "__main__":
-    main()
+    pumpctl()

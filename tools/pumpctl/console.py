@@ -6,13 +6,13 @@ What it needs takes a while to load, so it is loaded where a Ctrl-C is already h
 import sys
 from typing import NoReturn
 
-INTERRUPTED = 130
+from pumpctl.exit_codes import INTERRUPTED
 
 
 def pumpctl() -> NoReturn:
     """Run pumpctl and exit with its code."""
     try:
-        from pumpctl.cli import main
+        from pumpctl.cli.app import main
 
         main()
     except KeyboardInterrupt:

@@ -3,10 +3,7 @@
 ``exit_code`` is what a command that fails with it should exit with.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pumpctl.reconcile import Reconciled
+from pumpctl.outcome import Reconciled
 
 # SCPI's numbers, as far as the client acts on them.
 COMMUNICATION_ERROR = -360
@@ -107,6 +104,6 @@ class ReplyLost(PumpError):
 
     exit_code = 8
 
-    def __init__(self, message: str, reconciled: "Reconciled | None" = None) -> None:
+    def __init__(self, message: str, reconciled: Reconciled | None = None) -> None:
         super().__init__(message)
         self.reconciled = reconciled

@@ -72,7 +72,7 @@ class Sample(Delivery):
     t_ms: int
 
 
-class Happening(Answer):
+class LogEvent(Answer):
     """An entry of the event log, sent as soon as it was made; ``log`` is its place there."""
 
     seq: int

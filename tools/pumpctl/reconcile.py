@@ -5,23 +5,13 @@ A note is a small file, so that another program, after a crash of this one, can 
 
 import json
 from dataclasses import asdict, dataclass
-from enum import Enum
 from pathlib import Path
 
 from pumpctl.errors import PumpError
 from pumpctl.keys import write_private
+from pumpctl.outcome import Outcome, Pending, Reconciled
 
 FOLDER = "pending"
-
-
-class Outcome(Enum):
-    """What became of a change whose reply was lost."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused, nothing was done"
-    NOT_ACCEPTED = "not accepted"
-    ACCEPTED_UNKNOWN = "accepted, outcome unknown (pump restarted)"
-    SUPERSEDED = "not known, another change came after it"
 
 
 # By the pump's own word.
@@ -31,27 +21,6 @@ _OUTCOMES = {
     "unknown": Outcome.ACCEPTED_UNKNOWN,
     "none": Outcome.NOT_ACCEPTED,
 }
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A change that was sent, or was about to be."""
-
-    serial: str
-    tag: str
-    counter: int
-    header: str
-
-
-@dataclass(frozen=True)
-class Reconciled:
-    """A pending change, and what the pump made of it."""
-
-    pending: Pending
-    outcome: Outcome
-
-    def __str__(self) -> str:
-        return f"{self.pending.header}, whose reply was lost: {self.outcome.value}"
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ The rules for a change, so that it is made once or not at all and nobody is left
 
 import re
 import secrets
-import time
 from collections.abc import Callable, Sequence
 
 from pumpctl.errors import PROTECTED, AuthorityError, LinkError, PumpError, Refused, ReplyLost
+from pumpctl.exchange import TRIES, Exchange, spoilt
 from pumpctl.framing import NONCE_BYTES, Reply, Seal, SessionKey, new_tag, request, same_mac
 from pumpctl.keys import KeyRing
-from pumpctl.reconcile import LastChange, Notes, Outcome, Pending, Reconciled
-from pumpctl.talk import TRIES, Talk, spoilt
+from pumpctl.outcome import Outcome, Pending, Reconciled
+from pumpctl.reconcile import LastChange, Notes
 
 # A pump ends a session after 180 s without a good line.
 IDLE_S = 170.0
@@ -39,7 +39,7 @@ class Session:
 
     def __init__(
         self,
-        talk: Talk,
+        exchange: Exchange,
         keys: KeyRing,
         serial: str,
         role: str,
@@ -49,7 +49,8 @@ class Session:
         self.role = role
         self.patience_s = patience_s
         self.reconciled: list[Reconciled] = []
-        self._talk = talk
+        self._exchange = exchange
+        self._now_s = exchange.link.transport.now_s
         self._keys = keys
         self._serial = serial
         self._reconnect = reconnect
@@ -79,13 +80,13 @@ class Session:
         self._key = None
         nonce = secrets.token_hex(NONCE_BYTES)
         try:
-            hello = self._talk.ask("AUTH:HELL", self.role, nonce)
+            hello = self._exchange.ask("AUTH:HELL", self.role, nonce)
             found = _HELLO.fullmatch(hello.lower())
             if not found:
                 raise AuthorityError(f"pump {self._serial} offered no session but {hello[:60]!r}")
             name, pump_nonce, counter = found[1], found[2], int(found[3])
             key = SessionKey.agree(role_key, self.role, name, nonce, pump_nonce, counter)
-            proof = self._talk.ask("AUTH:PROV", name, key.proof("host"))
+            proof = self._exchange.ask("AUTH:PROV", name, key.proof("host"))
         except Refused as error:
             raise self._no_session(error) from None
         if not same_mac(proof, key.proof("pump")):
@@ -95,7 +96,7 @@ class Session:
             )
         self._key = key
         self._counter = max(self._counter, counter)
-        self._used_s = time.monotonic()
+        self._used_s = self._now_s()
 
     def _no_session(self, error: Refused) -> AuthorityError:
         return AuthorityError(
@@ -105,7 +106,7 @@ class Session:
 
     def _fresh(self) -> SessionKey:
         """The key of a session that is open as far as can be known."""
-        if self._key is None or time.monotonic() - self._used_s > IDLE_S:
+        if self._key is None or self._now_s() - self._used_s > IDLE_S:
             self._hello()
         assert self._key is not None
         return self._key
@@ -119,7 +120,7 @@ class Session:
         """True if the reply is the pump's own, in this session."""
         if reply is None or not seal.proves(reply):
             return False
-        self._used_s = time.monotonic()
+        self._used_s = self._now_s()
         return True
 
     def _behind(self, reply: Reply) -> bool:
@@ -156,7 +157,7 @@ class Session:
         values = args(seal) if callable(args) else args
         reply, _ = self._insist(request(header, values, tag, seal), tag, seal)
         if reply is None:
-            raise self._talk.silence(header)
+            raise self._exchange.silence(header)
         if self._proved(seal, reply):
             return reply, not self._behind(reply)
         self.forget()
@@ -186,7 +187,7 @@ class Session:
     def _insist(self, line: str, tag: str, seal: Seal) -> tuple[Reply | None, int]:
         """The reply to a line, sent again as it is while none comes, and how often it was sent."""
         for sent in range(1, TRIES + 1):
-            reply = self._talk.exchange(line, tag, seal)
+            reply = self._exchange.once(line, tag, seal)
             if reply is not None and not spoilt(reply):
                 return reply, sent
         return None, TRIES
@@ -202,15 +203,15 @@ class Session:
         """Find out what became of a change: its reply, ``refused`` if the pump never took it up,
         or ReplyLost."""
         why = str(cut) if cut else f"no reply to {pending.header}"
-        end_s = time.monotonic() + self.patience_s
+        end_s = self._now_s() + self.patience_s
         for _ in range(_SETTLE_TRIES):
             try:
                 if cut:
-                    self._reconnect(max(0.0, end_s - time.monotonic()))
+                    self._reconnect(max(0.0, end_s - self._now_s()))
                     cut = None
-                last = LastChange.parse(self._talk.ask("SYST:LAST?"))
+                last = LastChange.parse(self._exchange.ask("SYST:LAST?"))
                 if last.is_of(pending):
-                    reply = self._talk.exchange(line, pending.tag, seal)
+                    reply = self._exchange.once(line, pending.tag, seal)
                     if reply and self._proved(seal, reply) and not self._behind(reply):
                         self._notes.drop(pending)
                         return reply

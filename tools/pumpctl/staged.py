@@ -1,18 +1,39 @@
 """A change in two steps: what the pump says it would do, then its button, then the commit."""
 
 import hashlib
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pumpctl.errors import AuthorityError, NotConfirmed, PumpError, Refused
 from pumpctl.models import Staged
-
-if TYPE_CHECKING:
-    from pumpctl.client import Pump
+from pumpctl.replies import parse
+from pumpctl.transport import Transport
 
 _POLL_S = 0.25
 _ECHO = ',"echo"'
+
+
+class Sender(Protocol):
+    """What a staged change needs of a client: a Pump has it."""
+
+    @property
+    def transport(self) -> Transport:
+        """By whose time it waits."""
+
+    def query(self, header: str, *args: object) -> str:
+        """A read command; its reply."""
+
+    def command(self, header: str, *args: object) -> str:
+        """A command that needs a session and does not outlast it; its reply."""
+
+    def change(self, header: str, *args: object) -> str:
+        """A change; its reply."""
+
+
+def waiting(sender: Sender) -> Staged | None:
+    """The change that is staged on the pump; None if there is none."""
+    text = sender.query("STAG?")
+    return None if text == "{}" else parse(Staged, text)
 
 
 class StagedChange:
@@ -22,13 +43,19 @@ class StagedChange:
     confirm, too. Nothing happens before ``commit``.
     """
 
-    def __init__(self, pump: "Pump", text: str) -> None:
-        """``text`` is the reply of STAGE or STAG?; PumpError: its echo does not fit the rest."""
-        self._pump = pump
-        self._until_s = time.monotonic()
-        self.details = pump.parse(Staged, text)
+    def __init__(
+        self, sender: Sender, text: str, committed: Callable[[], object] | None = None
+    ) -> None:
+        """``text`` is the reply of STAGE or STAG?; PumpError: its echo does not fit the rest.
+
+        ``committed`` is called once the pump has done it.
+        """
+        self._sender = sender
+        self._now_s = sender.transport.now_s
+        self._committed = committed
+        self.details = parse(Staged, text)
         left_s = self.details.left_s
-        self._until_s += self.details.expires_s if left_s is None else left_s
+        self._until_s = self._now_s() + (self.details.expires_s if left_s is None else left_s)
         shown, _, _ = text.partition(_ECHO)
         if hashlib.sha256(shown.encode("ascii")).hexdigest()[:8] != self.details.echo.lower():
             raise PumpError(
@@ -44,7 +71,7 @@ class StagedChange:
     @property
     def left_s(self) -> float:
         """Seconds until the pump forgets it; 0 if it has."""
-        return max(0.0, self._until_s - time.monotonic())
+        return max(0.0, self._until_s - self._now_s())
 
     @property
     def rows(self) -> list[tuple[str, object, object]]:
@@ -53,8 +80,8 @@ class StagedChange:
         rows: list[tuple[str, object, object]] = []
         for name, value in extra.items():
             if name.startswith("old_"):
-                rows.append((name[4:], value, extra.get("new_" + name[4:])))
-            elif not (name.startswith("new_") and "old_" + name[4:] in extra):
+                rows.append((name[4:], value, extra.get(f"new_{name[4:]}")))
+            elif not (name.startswith("new_") and f"old_{name[4:]}" in extra):
                 rows.append((name.removeprefix("new_"), None, value))
         return rows
 
@@ -69,11 +96,11 @@ class StagedChange:
         return "\n".join(lines)
 
     def state(self) -> Staged | None:
-        """What the pump says of it now; None if it has gone or another has taken its place."""
-        staged = self._pump.staged()
+        """What the pump says of it now; None if it is gone or another has taken its place."""
+        staged = waiting(self._sender)
         return staged if staged and staged.echo == self.details.echo else None
 
-    def confirm(self, second: "Pump") -> None:
+    def confirm(self, second: Sender) -> None:
         """Confirm it with another role's session; Refused or AuthorityError."""
         second.command("CONF", self.details.id, self.details.echo)
 
@@ -85,7 +112,7 @@ class StagedChange:
         while (state := self.state()) and not state.pressed:
             if tell:
                 tell(self.left_s)
-            time.sleep(_POLL_S)
+            self._sender.transport.sleep(_POLL_S)
         if state is None:
             raise NotConfirmed(
                 f"the pump's button was not pressed within {self.details.expires_s} s; nothing "
@@ -95,13 +122,15 @@ class StagedChange:
     def commit(self) -> None:
         """Have the pump do it. NotConfirmed: the button or the second role is missing."""
         try:
-            self._pump.change(f"{self.details.what}:COMM", self.details.id, self.details.echo)
+            self._sender.change(f"{self.details.what}:COMM", self.details.id, self.details.echo)
         except (AuthorityError, Refused) as error:
             state = self.state()
             if state is None or (state.pressed and state.confirmed):
                 raise
             raise NotConfirmed(f"{error}; nothing was changed") from None
+        if self._committed:
+            self._committed()
 
     def drop(self) -> None:
         """Have the pump forget it."""
-        self._pump.command("STAG:DROP")
+        self._sender.command("STAG:DROP")

@@ -1,40 +1,40 @@
-"""The client's link to an emulated board in this process: board time passes while it waits.
+"""The client's way to an emulated board in this process: board time passes while it waits.
 
-A fork of the process takes board, link and sessions along.
+A fork of the process takes board, cable and sessions along.
 """
 
-import io
-from typing import Any
+import time
 
 from cisterna_sim.emulated.board_rig import BoardRig
-from pumpctl.link import Link
 
-# How exactly the time of a reply is known, and how long one look for it is at most.
+# How exactly the time of a reply is known, and how long one read waits at most.
 _SLICE_S = 0.0005
-_LOOK_US = 50_000
+_READ_US = 50_000
 
 
-class BoardLink(Link):
-    """A Link to the USB console of ``rig``; its time-outs are those of the host's clock."""
+class Cable:
+    """A transport for pumpctl to the USB console of ``rig``; time-outs are of the host's clock."""
 
-    def __init__(self, rig: BoardRig) -> None:
-        self._rig = rig
-        super().__init__("emulated board")
-
-    def _open(self) -> Any:
-        return _Port(self._rig)
-
-
-class _Port:
-    """As much of a serial port as Link uses."""
+    port = "emulated board"
 
     def __init__(self, rig: BoardRig) -> None:
         self._rig = rig
-        self._heard = len(rig.chip.console.received)
+        self.reopen()
 
-    def read(self, size: int) -> bytes:
-        """What has come; time passes if nothing has."""
-        end_us = self._rig.now_us + _LOOK_US
+    def reopen(self) -> None:
+        """Hear what comes from now on."""
+        self._heard = len(self._rig.chip.console.received)
+
+    def close(self) -> None:
+        """Nothing holds the port."""
+
+    def write(self, data: bytes) -> None:
+        """Type it."""
+        self._rig.chip.console.send(data)
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has come; board time passes if nothing has."""
+        end_us = self._rig.now_us + _READ_US
         console = self._rig.chip.console
         while len(console.received) == self._heard and self._rig.now_us < end_us:
             self._rig.run(_SLICE_S)
@@ -42,14 +42,10 @@ class _Port:
         self._heard += len(data)
         return data
 
-    def write(self, data: bytes) -> int:
-        """Type it."""
-        self._rig.chip.console.send(data)
-        return len(data)
+    def now_s(self) -> float:
+        """The host's clock."""
+        return time.monotonic()
 
-    def fileno(self) -> int:
-        """None: there is nothing that the host could wait for."""
-        raise io.UnsupportedOperation
-
-    def close(self) -> None:
-        """Nothing holds the port."""
+    def sleep(self, seconds: float) -> None:
+        """Let so much board time pass."""
+        self._rig.run(seconds)

@@ -21,14 +21,13 @@ from cisterna.parts.program import KIND_CONTINUOUS, Program
 from cisterna.telemetry.keys import Keys
 from cisterna_sim.emulated import board_rig, flash
 from cisterna_sim.emulated.board_rig import BoardRig
-from cisterna_sim.emulated.cable import BoardLink
+from cisterna_sim.emulated.cable import Cable
 from cisterna_sim.emulated.prepare import FOLDER
 from cisterna_tools.bench import BenchError, table
 from cisterna_tools.boards import ROOT
 from hal.files import FilesStore
 from pumpctl import KeyRing, Pump
 from pumpctl.keys import generate
-from pumpctl.talk import Talk
 
 # Every command with its number of times over TCP and on the board. No answer takes longer to make
 # than a page of the log; the last is a change, whose counter is stored before it is made.
@@ -118,10 +117,9 @@ def _board(folder: Path) -> tuple[BoardRig, Pump]:
     rig.run_until(lambda: rig.wiring.enabled_us is not None, _BOOT_S)
     rig.run(1)
     ring = KeyRing(folder / "keys.toml")
-    talk = Talk(BoardLink(rig), _REPLY_S)
-    identity = talk.identify()
-    ring.put(identity.serial, keys)
-    return rig, Pump(talk, identity, ring).as_role("clinician")
+    pump = Pump.over(Cable(rig), keys=ring, timeout_s=_REPLY_S)
+    ring.put(pump.identity.serial, keys)
+    return rig, pump.as_role("clinician")
 
 
 def _timed(
@@ -149,7 +147,7 @@ def _act(pump: Pump, command: str) -> Callable[[], str]:
     if rest == "in a session":
         return lambda: pump.query(header)
     if header.endswith("?"):
-        return lambda: pump.talk.ask(header, *rest.split())
+        return lambda: pump.exchange.ask(header, *rest.split())
     return lambda: pump.change(header, rest)
 
 

@@ -18,7 +18,7 @@ from pumpctl.cli import (
     keys,
     limits,
     log,
-    look,
+    overview,
     program,
     record,
     reservoir,
@@ -28,22 +28,9 @@ from pumpctl.cli import (
     watch,
 )
 from pumpctl.cli.settings import Settings, TopVerbs
-from pumpctl.console import INTERRUPTED
 from pumpctl.errors import PROTECTED, AuthorityError, PumpError, Refused
+from pumpctl.exit_codes import EXIT_CODES, INTERRUPTED
 
-# code, what it means; those of a PumpError stand in errors.py, beside it.
-EXIT_CODES = (
-    (0, "done"),
-    (1, "something else went wrong, or doctor found a fault"),
-    (2, "wrong usage: an option, a value or a file"),
-    (3, "no pump was found, or several"),
-    (4, "the link does not work: port, cable, baud rate, firmware"),
-    (5, "the pump refused; nothing was changed"),
-    (6, "no authority: keys, role or session"),
-    (7, "not confirmed: by you, the button or the second role; nothing was changed"),
-    (8, "a change was sent and what became of it is not known, or is told beside it"),
-    (INTERRUPTED, "interrupted"),
-)
 _CODES = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES)
 
 
@@ -65,7 +52,7 @@ def cli(context: click.Context) -> None:
 
 
 for module in (
-    look, watch, program, reservoir, deliver, bolus, limits, alarms, log, clock, staged, keys,
+    overview, watch, program, reservoir, deliver, bolus, limits, alarms, log, clock, staged, keys,
     record, term, doctor, simulate, completion,
 ):  # fmt: skip
     for verb in module.VERBS:

@@ -1,7 +1,6 @@
 """Asks before something is changed, shows what would be, and waits for the pump's button."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -118,7 +117,7 @@ def second_role(settings: Settings, pump: Pump, change: StagedChange) -> None:
         err=True,
     )
     while (state := change.state()) and not state.confirmed:
-        time.sleep(_POLL_S)
+        pump.transport.sleep(_POLL_S)
     if state is None:
         raise NotConfirmed("no second role confirmed it in time; nothing was changed")
 
@@ -127,11 +126,10 @@ def wait_for_button(settings: Settings, pump: Pump, change: StagedChange) -> Non
     """Wait for the pump's button, counting down; press it where it is simulated, if allowed."""
     if (state := change.state()) and state.pressed:
         return
-    address = pump.talk.link.port
-    if settings.press or _offered(settings, address):
-        if not target.press(address):
+    if settings.press or _offered(settings, pump):
+        if not target.press(pump):
             raise NotConfirmed(
-                f"{address}: no simulated pump is served there whose button could be pressed; "
+                f"{pump.port}: no simulated pump is served there whose button could be pressed; "
                 "leave --press out and press the pump's own"
             )
         change.wait_for_press()
@@ -158,10 +156,8 @@ def countdown(what: str) -> Iterator[Callable[[float], None]]:
         yield tell_left
 
 
-def _offered(settings: Settings, address: str) -> bool:
+def _offered(settings: Settings, pump: Pump) -> bool:
     """Ask whether to press a simulated pump's button, where there is one and somebody to ask."""
-    from cisterna_sim import served
-
-    if settings.yes or not sys.stdin.isatty() or served.at(address) is None:
+    if settings.yes or not sys.stdin.isatty() or not target.simulated(pump):
         return False
     return click.confirm("This pump is simulated. Press its button now?", default=True, err=True)

@@ -5,19 +5,16 @@ from contextlib import contextmanager
 
 import click
 
-from pumpctl import Pump
 from pumpctl.cli import target
 from pumpctl.cli.settings import Settings
+from pumpctl.client import Pump
 
 
 @contextmanager
 def pump_for(settings: Settings, role: str = "") -> Iterator[Pump]:
     """The pump of --port, in a session of --role, else of ``role``; none if both are empty."""
-    with (
-        target.port(settings) as address,
-        Pump.open(address or "", settings.role or role, settings.keys, settings.timeout) as pump,
-    ):
-        pump.talk.link.waiting = _wait
+    with target.opened(settings, settings.role or role) as pump:
+        pump.link.waiting = _wait
         try:
             yield pump
         finally:

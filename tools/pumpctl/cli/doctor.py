@@ -76,7 +76,7 @@ def _examine(settings: Settings, address: str | None) -> Iterator[Finding]:
             return
         address = str(boards[0].device)
     try:
-        pump = Pump.open(address, keys=settings.keys, timeout_s=settings.timeout)
+        pump = target.open_at(address, settings)
     except PumpError as error:
         text = str(error)
         if isinstance(error, PortBusy) and (holders := _holders(address)):
@@ -85,7 +85,9 @@ def _examine(settings: Settings, address: str | None) -> Iterator[Finding]:
         return
     with pump:
         # A device is locked; a socket may have other peers.
-        yield Finding("port", OK, f"{address} opens" + ("" if "://" in address else ", locked"))
+        yield Finding(
+            "port", OK, f"{address} opens" + (", locked" if address.startswith("/") else "")
+        )
         try:
             yield from _examine_pump(pump)
         except PumpError as error:

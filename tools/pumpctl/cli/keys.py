@@ -42,7 +42,7 @@ def _waiting(
     def waiting(left_s: float) -> None:
         tell_left(left_s)
         if settings.press:
-            target.press(pump.talk.link.port)
+            target.press(pump)
 
     return waiting
 

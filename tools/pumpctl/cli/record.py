@@ -40,11 +40,11 @@ def record(
     if into is not None and not (into / runs.DATABASE).is_file():
         raise BadValue(f"--into {into}: no recording, for it has no {runs.DATABASE}")
     # A port that cannot be opened leaves no folder behind.
-    with target.port(settings) as address, _open(settings, address) as pump:
+    with target.opened(settings) as pump:
         with Recording(into or runs.new_run_dir(out, "pump")) as recording:
             click.echo(f"Recording pump {pump.identity.serial} in {recording.run_dir}", err=True)
             recording.of(pump.identity.serial)
-            pump.talk.link.tap = recording.wire
+            pump.link.tap = recording.wire
             with until(seconds, signal.SIGINT, signal.SIGTERM):
                 _record(pump, recording, round(period_s * 1000))
         tell(
@@ -53,10 +53,6 @@ def record(
              "events": recording.events},
             f"{recording.samples} samples and {recording.events} events in {recording.run_dir}",
         )  # fmt: skip
-
-
-def _open(settings: Settings, address: str | None) -> Pump:
-    return Pump.open(address or "", keys=settings.keys, timeout_s=settings.timeout)
 
 
 def _record(pump: Pump, recording: Recording, period_ms: int) -> None:

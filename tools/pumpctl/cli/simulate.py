@@ -1,16 +1,15 @@
 """sim: a simulated pump to talk to, on a pty and on TCP."""
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-from cisterna_sim import scenario, served
+from cisterna_sim import served
 from pumpctl import KeyRing
 from pumpctl.cli.out import tell
 from pumpctl.cli.settings import Settings, Verb, pass_settings
-from pumpctl.errors import BadValue, LinkError
+from pumpctl.errors import LinkError
 
 
 @click.command(cls=Verb)
@@ -44,18 +43,18 @@ def sim(
     from cisterna_sim.serve import Hands, Server
     from cisterna_sim.serve import serve as run
     from cisterna_sim.terminals import Terminals
-    from pumpctl.cli.simulated import delivering, provision, unset
+    from pumpctl import sim_rigs
 
     if blank and name is not None:
         raise click.UsageError("give --blank or --scenario, not both")
     hands = Hands(until_eof)
     look: Callable[[], object] = bool
     if blank:
-        rig = unset(serial)
+        rig = sim_rigs.unset(serial)
     else:
-        rig, stage = delivering(_plan(name), serial)
+        rig, stage = sim_rigs.delivering(sim_rigs.plan(name), serial)
         look = stage.look_at_content
-        provision(rig, KeyRing(settings.keys))
+        sim_rigs.provision(rig, KeyRing(settings.keys))
     try:
         terminals = Terminals(tcp, link)
     except OSError as error:
@@ -75,16 +74,6 @@ def sim(
             run(Server(rig, terminals, settings.speed, look), hands)
     finally:
         terminals.close()
-
-
-def _plan(name: str | None) -> scenario.Scenario:
-    try:
-        if name is not None:
-            return scenario.load(name)
-        quiet = scenario.load(Path(__file__).with_name("bench.toml"))
-        return quiet.model_copy(update={"start": datetime.now()})
-    except scenario.ScenarioError as error:
-        raise BadValue("\n".join(error.lines)) from None
 
 
 VERBS = (sim,)

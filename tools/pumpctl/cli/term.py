@@ -75,11 +75,11 @@ def _exchange(pump: Pump, line: str, show: Callable[[str], object]) -> None:
     """Send a line and show its reply."""
     if not line:
         return
-    link = pump.talk.link
+    link = pump.link
     while (stale := link.reply(0)) is not None:
         show(stale.decode("ascii", "replace"))
     link.send(line)
-    reply = link.reply(max(_REPLY_S, pump.talk.timeout_s))
+    reply = link.reply(max(_REPLY_S, pump.exchange.timeout_s))
     show("(no reply)" if reply is None else reply.decode("ascii", "replace"))
 
 
@@ -88,7 +88,7 @@ def _listen(pump: Pump, lock: threading.Lock, ended: threading.Event) -> None:
     while not ended.wait(_POLL_S):
         with lock:
             try:
-                for line in iter(lambda: pump.talk.link.telemetry(0), None):
+                for line in iter(lambda: pump.link.telemetry(0), None):
                     print(f"{_DIM}{line.decode('ascii', 'replace')}{_PLAIN}")
             except LinkError as error:
                 print(f"pumpctl: {error}")

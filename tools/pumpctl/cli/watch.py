@@ -19,7 +19,7 @@ from pumpctl.cli.out import console, tell
 from pumpctl.cli.settings import Settings, Verb, pass_settings
 from pumpctl.cli.units import amount, measured
 from pumpctl.cli.until import until
-from pumpctl.models import Happening, Reservoir, Sample
+from pumpctl.models import LogEvent, Reservoir, Sample
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 60
@@ -33,10 +33,10 @@ class View:
     def __init__(self, reservoir: Reservoir) -> None:
         self._reservoir = reservoir
         self._rates: deque[int] = deque(maxlen=_HISTORY)
-        self._events: deque[Happening] = deque(maxlen=_EVENTS)
+        self._events: deque[LogEvent] = deque(maxlen=_EVENTS)
         self.sample: Sample | None = None
 
-    def take(self, item: Sample | Happening) -> None:
+    def take(self, item: Sample | LogEvent) -> None:
         """Take up a line of telemetry."""
         if isinstance(item, Sample):
             self.sample = item
@@ -124,7 +124,7 @@ def watch(settings: Settings, period_s: float, once: bool, seconds: float | None
                         live.update(view.draw(), refresh=True)
 
 
-def _first_sample(lines: Iterable[Sample | Happening]) -> Iterator[Sample | Happening]:
+def _first_sample(lines: Iterable[Sample | LogEvent]) -> Iterator[Sample | LogEvent]:
     """Telemetry up to the first sample."""
     for item in lines:
         yield item

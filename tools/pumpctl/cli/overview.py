@@ -19,10 +19,10 @@ from pumpctl.models import Status
 def list_(settings: Settings) -> None:
     """List the ports that may have a pump, and what answers there."""
     found = [
-        _look(settings, str(info.device), str(info.description)) for info in usb_ports.boards()
+        _row(settings, str(info.device), str(info.description)) for info in usb_ports.boards()
     ]
     for pump in served.running():
-        found.append(_look(settings, pump.ports[0], f"{pump.what}, also at {pump.ports[1]}"))
+        found.append(_row(settings, pump.ports[0], f"{pump.what}, also at {pump.ports[1]}"))
 
     def text(out: Console) -> None:
         if not found:
@@ -37,7 +37,7 @@ def list_(settings: Settings) -> None:
     tell(settings, found, text)
 
 
-def _look(settings: Settings, port: str, what: str) -> dict[str, str]:
+def _row(settings: Settings, port: str, what: str) -> dict[str, str]:
     row = {"port": port, "what": what, "serial": "", "version": "", "state": ""}
     try:
         with Pump.open(port, timeout_s=min(settings.timeout, 1.0)) as pump:
@@ -55,7 +55,7 @@ def info(settings: Settings) -> None:
     with pump_for(settings) as pump:
         who = pump.identity
         data = {
-            "port": pump.talk.link.port,
+            "port": pump.port,
             "board": who.board,
             "serial": who.serial,
             "version": who.version,

@@ -1,20 +1,33 @@
-"""Makes the simulated pumps that are served: as they come, or set up with keys and delivering."""
+"""Makes simulated pumps: as they come, or set up with keys and delivering."""
 
 import secrets
+from datetime import datetime
+from pathlib import Path
 
 from cisterna import events
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
 from cisterna_sim.rig_board import default_calibration
-from cisterna_sim.scenario import Scenario
+from cisterna_sim.scenario import Scenario, ScenarioError, load
 from cisterna_sim.stage import Stage
-from pumpctl import KeyRing, PumpError
+from pumpctl.errors import BadValue, PumpError
 from pumpctl.framing import ROLES, new_tag, request
-from pumpctl.keys import generate
+from pumpctl.keys import KeyRing, generate
 
 _SEED_BITS = 64
 _HOLD_S = 2.0
 _SEEN_S = 1.0
+
+
+def plan(name: str | None = None) -> Scenario:
+    """A scenario by name or TOML file, else a bench where nothing goes wrong, from now on."""
+    try:
+        if name is not None:
+            return load(name)
+        quiet = load(Path(__file__).with_name("quiet_bench.toml"))
+        return quiet.model_copy(update={"start": datetime.now()})
+    except ScenarioError as error:
+        raise BadValue("\n".join(error.lines)) from None
 
 
 def unset(serial: str) -> LinkedRig:
@@ -26,14 +39,14 @@ def unset(serial: str) -> LinkedRig:
     return rig
 
 
-def delivering(plan: Scenario, serial: str) -> tuple[LinkedRig, Stage]:
+def delivering(scenario: Scenario, serial: str) -> tuple[LinkedRig, Stage]:
     """A pump that a clinic has set up by a scenario, and the stage whose events will happen."""
     seed = secrets.randbits(_SEED_BITS)
 
     def make(*args: object, **options: object) -> LinkedRig:
         return LinkedRig(*args, serial=serial, seed=seed, **options)
 
-    stage = Stage(plan, rig_type=make)
+    stage = Stage(scenario, rig_type=make)
     rig = stage.rig
     assert isinstance(rig, LinkedRig)
     _fill_by_hand(rig)

@@ -5,7 +5,6 @@ is asked up to TRIES times, each time with a new tag.
 """
 
 import re
-import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,7 +48,7 @@ class Identity:
         return cls(maker, board, serial, version)
 
 
-class Talk:
+class Exchange:
     """Asks over a link. ``timeout_s`` is how long a reply may take."""
 
     def __init__(self, link: Link, timeout_s: float = TIMEOUT_S) -> None:
@@ -62,7 +61,7 @@ class Talk:
         """The payload of the reply to a read; Refused, or a LinkError that says what was heard."""
         for _ in range(TRIES):
             tag = new_tag()
-            reply = self.exchange(request(header, args, tag), tag)
+            reply = self.once(request(header, args, tag), tag)
             if reply is None or spoilt(reply):
                 continue
             if reply.error:
@@ -70,7 +69,7 @@ class Talk:
             return reply.payload
         raise self.silence(header)
 
-    def exchange(self, line: str, tag: str, seal: Seal | None = None) -> Reply | None:
+    def once(self, line: str, tag: str, seal: Seal | None = None) -> Reply | None:
         """Send a line; the reply with its tag, or None if none came in time.
 
         With a seal, only what carries the session's MAC counts, or a refusal without a MAC, which
@@ -79,8 +78,9 @@ class Talk:
         """
         boots = self.link.boots
         self.link.send(line)
-        end_s = time.monotonic() + self.timeout_s
-        while (raw := self.link.reply(max(0.0, end_s - time.monotonic()))) is not None:
+        now_s = self.link.transport.now_s
+        end_s = now_s() + self.timeout_s
+        while (raw := self.link.reply(max(0.0, end_s - now_s()))) is not None:
             if self.link.boots > boots:
                 if not self._met:
                     self.link.heard.note(raw)

@@ -1,23 +1,38 @@
 """What a pump sends by itself: a sample each period, and events as they happen."""
 
-import time
 from collections.abc import Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pumpctl.errors import LinkError, NoAnswer, PumpError
 from pumpctl.framing import Garbled, parse_telemetry
-from pumpctl.models import Happening, Sample
-
-if TYPE_CHECKING:
-    from pumpctl.client import Pump
+from pumpctl.link import Link
+from pumpctl.models import LogEvent, Sample
+from pumpctl.replies import parse
 
 # How many periods may go by without a line before something is wrong, and at least so long.
 _PERIODS = 3
 _LEAST_S = 2.0
 
 
-class Telemetry:
+class Source(Protocol):
+    """What a stream needs of a client: a Pump has it."""
+
+    @property
+    def link(self) -> Link:
+        """Where the lines come from."""
+
+    def query(self, header: str, *args: object) -> str:
+        """A read command; its reply."""
+
+    def command(self, header: str, *args: object) -> str:
+        """A command that needs a session; its reply."""
+
+    def proves_telemetry(self, text: str, mac: str) -> bool:
+        """True if the MAC of a telemetry line is the session's."""
+
+
+class Stream:
     """Turns telemetry on while it is iterated, and off afterwards.
 
     ``lost`` counts lines that went missing on the way or that the pump had no room for; ``bad``
@@ -25,59 +40,57 @@ class Telemetry:
     anything in between.
     """
 
-    def __init__(self, pump: "Pump", period_ms: int, signed: bool) -> None:
+    def __init__(self, source: Source, period_ms: int, signed: bool) -> None:
         self.lost = 0
         self.bad = 0
-        self._pump = pump
+        self._source = source
         self._period_ms = period_ms
         self._signed = signed
         self._seq: int | None = None
 
-    def __iter__(self) -> Generator[Sample | Happening, None, None]:
+    def __iter__(self) -> Generator[Sample | LogEvent, None, None]:
         """Samples and events as they come; NoAnswer if they stop, LinkLost if the link is cut."""
-        link = self._pump.talk.link
+        link = self._source.link
+        now_s = link.transport.now_s
         boots = self._begin()
         patience_s = max(_LEAST_S, _PERIODS * self._period_ms / 1000)
-        end_s = time.monotonic() + patience_s
+        end_s = now_s() + patience_s
         try:
             while True:
-                line = link.telemetry(max(0.0, min(_LEAST_S, end_s - time.monotonic())))
+                line = link.telemetry(max(0.0, min(_LEAST_S, end_s - now_s())))
                 if link.boots > boots:
                     boots = self._begin()
-                    end_s = time.monotonic() + patience_s
+                    end_s = now_s() + patience_s
                 item = None if line is None else self._read(line)
                 if item is not None:
-                    end_s = time.monotonic() + patience_s
+                    end_s = now_s() + patience_s
                     yield item
-                elif time.monotonic() >= end_s:
+                elif now_s() >= end_s:
                     raise NoAnswer(
                         f"{link.port}: telemetry has stopped, nothing for {patience_s:g} s; is "
                         "another program talking to the pump?"
                     )
         finally:
             with suppress(LinkError):
-                self._pump.query("TEL:PER", 0)
+                self._source.query("TEL:PER", 0)
 
     def _begin(self) -> int:
         """Turn it on; how often the pump has restarted so far."""
         self._seq = None
         if self._signed:
-            self._pump.command("TEL:MAC", 1)
-        self._pump.query("TEL:PER", self._period_ms)
-        return self._pump.talk.link.boots
+            self._source.command("TEL:MAC", 1)
+        self._source.query("TEL:PER", self._period_ms)
+        return self._source.link.boots
 
-    def _read(self, line: bytes) -> Sample | Happening | None:
+    def _read(self, line: bytes) -> Sample | LogEvent | None:
         try:
             text, mac = parse_telemetry(line)
-            item: Sample | Happening
-            if '"event":' in text:
-                item = self._pump.parse(Happening, text)
-            else:
-                item = self._pump.parse(Sample, text)
+            item: Sample | LogEvent
+            item = parse(LogEvent, text) if '"event":' in text else parse(Sample, text)
         except (Garbled, PumpError):
             self.bad += 1
             return None
-        if self._signed and not self._pump.proves_telemetry(text, mac):
+        if self._signed and not self._source.proves_telemetry(text, mac):
             self.bad += 1
             return None
         if self._seq is not None:
