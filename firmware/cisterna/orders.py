@@ -20,6 +20,8 @@ from .parts.bolus import PATIENT, REFUSALS, SINGLE
 from .parts.program import check_concentration, check_field
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .base.settings import Limits
     from .controller import Controller
     from .parts.program import Program
@@ -108,29 +110,38 @@ class Orders:
 
     def check_program(self, program: "Program") -> None:
         """Raise what would refuse ``program`` now."""
+        for _ in self.check_program_in_pieces(program):
+            pass
+
+    def check_program_in_pieces(self, program: "Program") -> "Iterator[None]":
+        """``check_program``, which takes long for a long program, a piece at a time."""
         pump = self._pump
         limits, ledger = pump.memory.limits, pump.ledger
-        program.check_against(limits)
+        bound_nl = program.check_against(limits)
+        yield
         concentration, limit_ng = program.concentration_ug_per_ml, limits.max_daily_dose_ng
         if ledger.known and ledger.concentration_ug_per_ml != concentration:
             raise Refused(
                 f"the reservoir holds {ledger.concentration_ug_per_ml} ug/mL, the program is for "
                 f"{concentration} ug/mL; refill first"
             )
-        bound_ng = dose_from_volume(program.day_bound_nl(limits), concentration)
+        bound_ng = dose_from_volume(bound_nl, concentration)
         given_ng = pump.history.dose_ng(pump.now_us)
         if bound_ng + given_ng > limit_ng:
             raise LimitError(
                 f"the program's day of up to {bound_ng} ng and the boluses of the last 24 h, "
                 f"{given_ng} ng, pass max_daily_dose_ng = {limit_ng}; lower the dose or wait"
             )
-        if not self._flat(program) and not pump.dose_window.fits(
-            pump.now_us, program, limits, pump.calendar
-        ):
-            raise LimitError(
-                "the program, after what the last 24 h have delivered, would pass "
-                f"max_daily_dose_ng = {limit_ng}; lower the dose or wait"
-            )
+        if self._flat(program):
+            return
+        window, calendar = pump.dose_window, pump.calendar
+        for fits in window.fits_so_far(pump.now_us, program, limits, calendar):
+            if not fits:
+                raise LimitError(
+                    "the program, after what the last 24 h have delivered, would pass "
+                    f"max_daily_dose_ng = {limit_ng}; lower the dose or wait"
+                )
+            yield
 
     def _flat(self, program: "Program") -> bool:
         """True if ``program`` and all programs of the last 24 h have one rate each."""

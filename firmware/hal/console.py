@@ -72,25 +72,30 @@ class Console:
             self.dropped += 1
             return False
         place = (self._first + self.held) % size
-        for byte in line:
-            ring[place] = byte
-            place += 1
-            if place == size:
-                place = 0
+        first = min(len(line), size - place)  # up to the ring's end
+        ring[place : place + first] = line[:first]
+        ring[: len(line) - first] = line[first:]
         self.held += len(line)
         return True
 
     def flush(self, limit: int = FLUSH_BYTES) -> int:
         """Pass on as much of the ring as goes now, at most ``limit`` bytes; bytes still held."""
-        one = self._one
-        while limit > 0 and self.held and self._writable():
-            one[0] = self._ring[self._first]
-            if not self._sink.write(one):
+        # Names of its own, as this is most of the time that a long reply takes.
+        one, ring, writable, write = self._one, self._ring, self._writable, self._sink.write
+        place, size = self._first, len(self._ring)
+        left = self.held
+        stay = max(0, left - limit)
+        while left > stay and writable():
+            one[0] = ring[place]
+            if not write(one):
                 break
-            self._first = (self._first + 1) % len(self._ring)
-            self.held -= 1
-            limit -= 1
-        return self.held
+            left -= 1
+            place += 1
+            if place == size:
+                place = 0
+        self._first = place
+        self.held = left
+        return left
 
 
 def on_stdio() -> Console:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # A slice of reading ends with a line: to answer one can take as long as a step may wait.
 _SLICE_BYTES = const(32)
 _LF = const(10)
-_MORE_MS = const(1)
 _DEAF_MS = const(50)
 
 
@@ -76,4 +75,4 @@ class Conversation:
                 await self._wake.wait()
                 self._wake.clear()
                 continue
-            await asyncio.sleep_ms(_MORE_MS if console.flush() < before else _DEAF_MS)
+            await asyncio.sleep_ms(0 if console.flush() < before else _DEAF_MS)

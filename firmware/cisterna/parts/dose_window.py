@@ -15,6 +15,8 @@ from .calendar import MINUTES_PER_DAY
 from .program import volume_between
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..base.settings import Calibration, Limits
     from .calendar import Calendar
     from .program import Program
@@ -24,6 +26,8 @@ _QUARTERS = const(96)
 _LAYOUT = "<I97H"
 WINDOW_SIZE = struct.calcsize(_LAYOUT)
 _MAX_STEPS = const(0xFFFF)
+# So many quarters are weighed at a time.
+_PIECE = const(24)
 
 
 class DoseWindow:
@@ -78,6 +82,17 @@ class DoseWindow:
         extra_nl: int = 0,
     ) -> bool:
         """True if ``program`` from now on, and ``extra_nl``, keep every 24 h within the limit."""
+        return all(self.fits_so_far(now_us, program, limits, calendar, extra_nl))
+
+    def fits_so_far(
+        self,
+        now_us: int,
+        program: "Program",
+        limits: "Limits",
+        calendar: "Calendar",
+        extra_nl: int = 0,
+    ) -> "Iterator[bool]":
+        """``fits`` a few quarters at a time, for whom that takes too long; it does if all are."""
         calibration = self._calibration
         limit = self._limit_steps(limits, program.concentration_ug_per_ml)
         past = self.steps(now_us)
@@ -99,10 +114,12 @@ class DoseWindow:
                 late = begin + left - MINUTES_PER_DAY
                 ahead += volume_between(tomorrow, late, late + 15 - left)
             begin += 15
+            if quarter % _PIECE == _PIECE - 1:
+                yield True
             if past + calibration.steps_in(-(-ahead // MINUTES_PER_DAY)) + 1 > limit:
-                return False
+                yield False
+                return
             past -= self._steps[(self._newest - _QUARTERS + quarter) % (_QUARTERS + 1)]
-        return True
 
     def pack(self) -> bytes:
         """The window as bytes."""

@@ -101,12 +101,19 @@ class Program(Sealed):
             return
         if kind == KIND_CONTINUOUS and (len(segments) != 1 or segments[0][:2] != (ALL_DAYS, 0)):
             raise LimitError("a continuous program has one segment, all days from 00:00")
+        (_, day_low, day_high, _), (_, min_low, min_high, _), (_, dose_low, dose_high, _) = (
+            SEGMENT_FIELDS
+        )
         for days, start_min, dose in segments:
-            check_int("segment days", days, SEGMENT_FIELDS[0][1], SEGMENT_FIELDS[0][2])
-            check_int(
-                "segment start", start_min, SEGMENT_FIELDS[1][1], SEGMENT_FIELDS[1][2], "min"
-            )
-            check_int("segment dose", dose, SEGMENT_FIELDS[2][1], SEGMENT_FIELDS[2][2], "ng/day")
+            if not (
+                type(days) is type(start_min) is type(dose) is int
+                and day_low <= days <= day_high
+                and min_low <= start_min <= min_high
+                and dose_low <= dose <= dose_high
+            ):
+                check_int("segment days", days, day_low, day_high)
+                check_int("segment start", start_min, min_low, min_high, "min")
+                check_int("segment dose", dose, dose_low, dose_high, "ng/day")
         for weekday in range(7):
             starts = [s[1] for s in segments if s[0] >> weekday & 1]
             if not starts or starts[0] != 0:
@@ -124,17 +131,21 @@ class Program(Sealed):
                         "them by start, none twice"
                     )
 
-    def check_against(self, limits: "Limits") -> None:
-        """Raise LimitError if a rate, the daily dose or the bolus passes the limits."""
+    def check_against(self, limits: "Limits") -> int:
+        """Raise LimitError if a rate, the daily dose or the bolus passes the limits; returns
+        ``day_bound_nl``, which takes long to find."""
         low, high = limits.min_rate_nl_per_day, limits.max_rate_nl_per_day
         for _, start_min, dose in self.segments:
             rate = rate_from_dose(dose, self.concentration_ug_per_ml)
-            check_int(f"rate of the segment at minute {start_min}", rate, low, high, "nL/day")
-        top_ng = dose_from_volume(self.day_bound_nl(limits), self.concentration_ug_per_ml)
+            if not low <= rate <= high:
+                check_int(f"rate of the segment at minute {start_min}", rate, low, high, "nL/day")
+        bound_nl = self.day_bound_nl(limits)
+        top_ng = dose_from_volume(bound_nl, self.concentration_ug_per_ml)
         check_int("dose of the highest 24 h", top_ng, 0, limits.max_daily_dose_ng, "ng")
         if self.bolus_dose_ng:
             volume = volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
             check_int("patient bolus rate", volume * 86_400 // self.bolus_s, 1, high, "nL/day")
+        return bound_nl
 
     @property
     def by_clock(self) -> bool:
@@ -193,21 +204,27 @@ class Program(Sealed):
             if rates not in days:
                 days.append(rates)
         mean = self.mean_rate(limits)
-        above = head = 0
+        minutes = sorted({row[0] for rates in days for row in rates})
         # Both parts are convex in the minute, but for the segments' starts: their sum is highest
-        # at one of those.
-        for minute in sorted({row[0] for rates in days for row in rates}):
-            for rates in days:
-                head = max(head, volume_between(rates, 0, minute) - mean * minute)
-            tail = max([_most_above(rates, minute, mean) for rates in days])
-            above = max(above, head + tail)
+        # at one of those. Each list has a place for each of them.
+        heads, tails = [0] * len(minutes), [0] * len(minutes)
+        for rates in days:
+            _raise_above(rates, mean, minutes, heads, tails)
+        head = above = 0
+        for place in range(len(minutes)):
+            head = max(head, heads[place])  # of any minute so far
+            above = max(above, head + tails[place])
         highest = max([row[1] for rates in days for row in rates])
         return mean - (-(above + highest * 60) // MINUTES_PER_DAY)
 
     def pack(self) -> bytes:
         """The program as bytes."""
-        data = struct.pack(
+        place, size = struct.calcsize(_HEAD), struct.calcsize(_SEGMENT)
+        data = bytearray(place + size * len(self.segments))
+        struct.pack_into(
             _HEAD,
+            data,
+            0,
             self.kind,
             self.concentration_ug_per_ml,
             self.bolus_dose_ng,
@@ -217,8 +234,9 @@ class Program(Sealed):
             len(self.segments),
         )
         for mask, start_min, dose in self.segments:
-            data += struct.pack(_SEGMENT, mask, start_min, dose)
-        return data
+            struct.pack_into(_SEGMENT, data, place, mask, start_min, dose)
+            place += size
+        return bytes(data)
 
     @classmethod
     def unpack(cls, data: bytes) -> "Program":
@@ -254,13 +272,27 @@ def volume_between(rates: "list[tuple[int, int]]", begin: int, end: int) -> int:
     return total
 
 
-def _most_above(rates: "list[tuple[int, int]]", begin: int, mean: int) -> int:
-    """Most by which a day is above the mean from minute ``begin`` to any later one; 0 if never."""
-    most = total = 0
+def _raise_above(
+    rates: "list[tuple[int, int]]",
+    mean: int,
+    minutes: "list[int]",
+    heads: "list[int]",
+    tails: "list[int]",
+) -> None:
+    """Raise to those of a day, for each of ``minutes``: ``heads`` to its volume above the mean up
+    to there; ``tails`` to the most that it is above the mean from there to any later minute."""
+    # Volume above the mean up to each segment's start, and up to midnight.
+    above = [0]
     for i in range(len(rates)):
-        start_min, rate = rates[i]
         until = rates[i + 1][0] if i + 1 < len(rates) else MINUTES_PER_DAY
-        if until > begin:
-            total += (until - max(start_min, begin)) * (rate - mean)
-            most = max(most, total)
-    return most
+        above.append(above[i] + (until - rates[i][0]) * (rates[i][1] - mean))
+    i = len(rates) - 1
+    most = above[-1]  # of all that are later
+    for place in range(len(minutes) - 1, -1, -1):
+        minute = minutes[place]
+        while rates[i][0] > minute:
+            most = max(most, above[i])
+            i -= 1
+        here = above[i] + (minute - rates[i][0]) * (rates[i][1] - mean)
+        heads[place] = max(heads[place], here)
+        tails[place] = max(tails[place], most - here)

@@ -43,6 +43,8 @@ def _value(value: object) -> str:
 
 def alarm_names(mask: int) -> "list[str]":
     """Names of the faults in a mask, in the order of the table."""
+    if not mask:
+        return []
     return [faults.name(code) for code in range(len(faults.FAULTS)) if mask >> code & 1]
 
 
@@ -85,19 +87,22 @@ def remaining_nl(pump: "Pump") -> "int | None":
     return pump.ledger.remaining_nl if pump.ledger.known else None
 
 
+def number(value: "int | None") -> str:
+    """A number as JSON has it; null for None."""
+    return "null" if value is None else str(value)
+
+
 def state(pump: "Pump") -> str:
-    """Members that telemetry lines and STAT? share."""
-    bolus = pump.bolus
-    return members(
-        [
-            ("mode", modes.MODE_NAMES[pump.modes.mode]),
-            ("rate_nl_per_day", rate_now(pump)),
-            ("bolus", None if bolus is None else BOLUS_NAMES[bolus.kind]),
-            ("delivered_nl", pump.ledger.delivered_nl),
-            ("remaining_nl", remaining_nl(pump)),
-            ("pressure_pa", pressure_pa(pump)),
-            ("alarms", alarm_names(pump.alarms.present)),
-        ]
+    """Members that telemetry lines and STAT? share; one text, since they are asked for often."""
+    bolus, present = pump.bolus, pump.alarms.present
+    kind = "null" if bolus is None else f'"{BOLUS_NAMES[bolus.kind]}"'
+    names = '","'.join(alarm_names(present))
+    alarms = f'["{names}"]' if present else "[]"
+    return (
+        f'"mode":"{modes.MODE_NAMES[pump.modes.mode]}","rate_nl_per_day":{rate_now(pump)},'
+        f'"bolus":{kind},"delivered_nl":{pump.ledger.delivered_nl},'
+        f'"remaining_nl":{number(remaining_nl(pump))},"pressure_pa":{number(pressure_pa(pump))},'
+        f'"alarms":{alarms}'
     )
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .desk import Call
 
 PROTOCOL = const(1)
+# So many can be asked for, and so many come at a time: a page must not hold a step up.
 MAX_LOG_ENTRIES = const(16)
+LOG_PAGE = const(4)
 ROWS = Rows()
 
 
@@ -141,25 +143,18 @@ def status(call: "Call") -> str:
     alarms, calendar = pump.alarms, pump.calendar
     priority, audible = alarms.signal(now_us)
     low_s, refill_s = _refill_s(pump)
-    rest = figures.members(
-        [
-            ("resting", modes.MODE_NAMES[pump.modes.resting]),
-            ("basal_nl_per_day", pump.schedule.rate_nl_per_day),
-            ("programmed", pump.memory.program is not None),
-            ("signal", faults.PRIORITY_NAMES[priority]),
-            ("audible", audible),
-            ("low_in_s", low_s),
-            ("refill_in_s", refill_s),
-            ("supply_mv", figures.supply_mv(pump)),
-            ("level_nl", figures.level_nl(pump)),
-            ("clock_known", calendar.known),
-            ("wall_s", figures.wall_s(pump, now_us)),
-            ("pump_s", now_us // US_PER_S),
-            ("stopped_s", _stopped_s(pump, now_us)),
-            ("missed_nl", pump.stoppage.missed_nl),
-        ]
+    number = figures.number
+    return (
+        f'{{{figures.state(pump)},"resting":"{modes.MODE_NAMES[pump.modes.resting]}",'
+        f'"basal_nl_per_day":{pump.schedule.rate_nl_per_day},'
+        f'"programmed":{int(pump.memory.program is not None)},'
+        f'"signal":"{faults.PRIORITY_NAMES[priority]}","audible":{int(audible)},'
+        f'"low_in_s":{number(low_s)},"refill_in_s":{number(refill_s)},'
+        f'"supply_mv":{number(figures.supply_mv(pump))},'
+        f'"level_nl":{number(figures.level_nl(pump))},"clock_known":{int(calendar.known)},'
+        f'"wall_s":{number(figures.wall_s(pump, now_us))},"pump_s":{now_us // US_PER_S},'
+        f'"stopped_s":{_stopped_s(pump, now_us)},"missed_nl":{pump.stoppage.missed_nl}}}'
     )
-    return "{" + figures.state(pump) + "," + rest + "}"
 
 
 def _stopped_s(pump: "Pump", now_us: int) -> int:
@@ -321,13 +316,14 @@ def alarms(call: "Call") -> str:
 @ROWS.add(
     "LOG?",
     "read | first 0..4294967295, count 1..16 | JSON | Entries of the event log from a number "
-    "on, as stored, in hex",
+    "on, as stored, in hex; at most 4 at a time",
 )
 def log(call: "Call") -> str:
     """LOG?: stored entries, as kept, in hex."""
     first, count = call.args
-    entries = call.desk.pump.log.read(first, count)
-    return obj([("entries", [binascii.hexlify(entry).decode() for entry in entries])])
+    entries = call.desk.pump.log.read(first, min(count, LOG_PAGE))
+    texts = [f'"{binascii.hexlify(entry).decode()}"' for entry in entries]
+    return f'{{"entries":[{",".join(texts)}]}}'
 
 
 @ROWS.add(

@@ -102,13 +102,18 @@ class LineDecoder:
     def feed(self, byte: int) -> "bytes | None":
         """Take one byte; the line, without its end, once that has come; CommandError if it is
         too long or has a byte that is not printable. An empty line is no line."""
+        size = self._size
+        if 0x20 <= byte < 0x7F and size <= LINE_BYTES:  # nearly always
+            self._line[size] = byte
+            self._size = size + 1
+            return None
         if byte == _LF:
             return self._end()
-        if self._size > LINE_BYTES:
+        if size > LINE_BYTES:
             self._refusal = OVERRUN
-        elif 0x20 <= byte < 0x7F or byte == _CR:
-            self._line[self._size] = byte
-            self._size += 1
+        elif byte == _CR:
+            self._line[size] = byte
+            self._size = size + 1
         elif not self._refusal:
             self._refusal = INVALID_CHARACTER
         return None
@@ -151,9 +156,10 @@ def parse(line: bytes) -> Request:
     request.header = header
     rest = rest.strip()
     if rest:
-        request.args = [arg.strip() for arg in rest.split(",")]
-        for arg in request.args:
-            if " " in arg:
+        request.args = rest.split(",")
+        if " " in rest:
+            request.args = [arg.strip() for arg in request.args]
+            if [arg for arg in request.args if " " in arg]:
                 raise CommandError(SYNTAX, "arguments are separated by commas")
     return request
 

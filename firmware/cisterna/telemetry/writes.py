@@ -12,7 +12,7 @@ from ..base.compat import TYPE_CHECKING
 from ..base.modes import IDLE, STOPPED, UNCONFIGURED
 from ..base.roles import ROLES
 from ..base.settings import Limits
-from ..base.units import US_PER_S
+from ..base.units import US_PER_S, dose_from_volume
 from ..orders import Refused
 from ..parts.bolus import GRANTED, LOCKOUT, REFUSALS
 from ..parts.program import KINDS, Program
@@ -24,10 +24,11 @@ from .stream import MIN_PERIOD_MS
 from .wire import ILLEGAL_VALUE, OUT_OF_RANGE, PROTECTED, CommandError, to_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from .desk import Call
+    from .rows import Act
 
 OK = "OK"
 ROWS = Rows()
@@ -47,12 +48,10 @@ def commit(call: "Call") -> str:
     return OK
 
 
-def _two_steps(
-    header: str, text: str
-) -> "Callable[[Callable[[Call], Change]], Callable[[Call], Change]]":
+def _two_steps(header: str, text: str) -> "Callable[[Act], Act]":
     """Put in a command that is staged by the function below this, and its commit."""
 
-    def keep(stage: "Callable[[Call], Change]") -> "Callable[[Call], Change]":
+    def keep(stage: "Act") -> "Act":
         ROWS.put(header + ":STAG", text, stage)
         roles = text[: text.index(" |")].split(" ")[1]
         ROWS.put(header + ":COMM", f"change {roles} | {_COMMIT}", commit)
@@ -174,34 +173,43 @@ def restart(call: "Call") -> str:
     "session c | kind KINDS, concentration_ug_per_ml, bolus_dose_ng, bolus_s, lockout_s, "
     "daily_cap, [days*], [start_min*], [dose_ng_per_day*] | JSON | Prepare a program",
 )
-def stage_program(call: "Call") -> Change:
-    """PROG:STAG"""
+def stage_program(call: "Call") -> "Generator[None, int, Change]":
+    """A program is weighed a piece at a time: a long one takes longer than a step may wait."""
     orders, pump = call.desk.orders, call.desk.pump
     kind, concentration, bolus_ng, bolus_s, lockout_s, cap = call.args[:6]
     rest = call.args[6:]
     segments = tuple([(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)])
     new = Program(KINDS.index(kind), concentration, segments, bolus_ng, bolus_s, lockout_s, cap)
-    orders.check_program(new)
+    call.now_us = yield
+    for _ in orders.check_program_in_pieces(new):
+        call.now_us = yield
     old, limits = pump.memory.program, pump.memory.limits
-    old_ng = dose_per_day_ng(old, limits) if old is not None else 0
-    new_ng = dose_per_day_ng(new, limits)
+    old_mean = None if old is None else old.mean_rate(limits)
+    new_mean = new.mean_rate(limits)
+    call.now_us = yield
+    old_ng = 0 if old is None else dose_from_volume(old_mean or 0, old.concentration_ug_per_ml)
+    new_ng = dose_from_volume(new_mean, concentration)
     content_nl = remaining_nl(pump)
     old_concentration = _concentration(call)
+    old_refill_s = refill_s(pump, old, content_nl)
+    call.now_us = yield
+    new_refill_s = refill_s(pump, new, content_nl)
+    call.now_us = yield
     summary = members(
         [
             ("old_kind", None if old is None else KINDS[old.kind]),
             ("new_kind", kind),
             ("old_concentration_ug_per_ml", old_concentration),
             ("new_concentration_ug_per_ml", concentration),
-            ("old_mean_nl_per_day", None if old is None else old.mean_rate(limits)),
-            ("new_mean_nl_per_day", new.mean_rate(limits)),
+            ("old_mean_nl_per_day", old_mean),
+            ("new_mean_nl_per_day", new_mean),
             ("old_mean_ng_per_day", None if old is None else old_ng),
             ("new_mean_ng_per_day", new_ng),
             ("change_permille", permille(old_ng, new_ng)),
             ("old_bolus_dose_ng", None if old is None else old.bolus_dose_ng),
             ("new_bolus_dose_ng", bolus_ng),
-            ("old_refill_in_s", refill_s(pump, old, content_nl)),
-            ("new_refill_in_s", refill_s(pump, new, content_nl)),
+            ("old_refill_in_s", old_refill_s),
+            ("new_refill_in_s", new_refill_s),
         ]
     )
     return Change("PROG", summary, "set_program", (new,), concentration != old_concentration)

@@ -5,7 +5,7 @@ from string import Template
 
 from cisterna.telemetry import sessions, staging, stream, wire
 from cisterna.telemetry.keys import KEY_BYTES
-from cisterna.telemetry.reads import MAX_LOG_ENTRIES, PROTOCOL
+from cisterna.telemetry.reads import LOG_PAGE, PROTOCOL
 from cisterna_tools.protocol import tables
 from cisterna_tools.protocol.transcript import Transcript
 
@@ -40,7 +40,7 @@ def page() -> str:
         "max_sessions": sessions.MAX_SESSIONS,
         "expiry_s": staging.EXPIRY_S,
         "min_period_ms": stream.MIN_PERIOD_MS,
-        "max_entries": MAX_LOG_ENTRIES,
+        "log_page": LOG_PAGE,
     }
     return Template((FOLDER / "template.md").read_text(encoding="utf-8")).substitute(values)
 
