@@ -51,6 +51,12 @@ def make(files: dict[str, bytes], uf2: Path | None = None) -> bytes:
     flash = bytearray(b"\xff") * FLASH_BYTES
     for address, data in _blocks((uf2 or plain.find()).read_bytes()):
         flash[address : address + len(data)] = data
+    flash[_FILES_START:] = file_system(files)
+    return bytes(flash)
+
+
+def file_system(files: dict[str, bytes]) -> bytes:
+    """A Pico's file system that holds these files, by path."""
     context = UserContext(buffsize=FLASH_BYTES - _FILES_START)
     system = _mount(context, fresh=True)
     for path, data in files.items():
@@ -60,8 +66,7 @@ def make(files: dict[str, bytes], uf2: Path | None = None) -> bytes:
         with system.open(path, "wb") as file:
             file.write(data)
     system.unmount()
-    flash[_FILES_START:] = context.buffer
-    return bytes(flash)
+    return bytes(context.buffer)
 
 
 def files(flash: bytes) -> dict[str, bytes]:

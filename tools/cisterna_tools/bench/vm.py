@@ -10,9 +10,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from cisterna_sim import scenario, tape, vm
+from cisterna_sim import scenario, tape, vm, vm_pico
 from cisterna_sim.vm import Vm
-from cisterna_tools.bench import BenchError, table
+from cisterna_tools.bench import BenchError, gates, table
+from cisterna_tools.bench.gates import Gate
+from cisterna_tools.image import vm32
 
 SCENARIOS = ("day", "slow-occlusion", "power-lost-in-bolus")
 DOSES_UG = (96, 300, 4900)
@@ -110,8 +112,33 @@ def wear(machine: Vm, staged: Path, folder: Path) -> Table:
     return made
 
 
+def pico(scratch: Path) -> tuple[Table, list[Gate]]:
+    """The whole pump in a Pico's heap while it doses, a session is open and telemetry at 10 Hz."""
+    made = table(
+        f"A Pico's heap of {vm32.PICO_HEAP_BYTES:,} bytes, dosing, session, telemetry at 10 Hz",
+        *("the pump", "bytes free", "gate", "largest block", "in use before it"),
+    )
+    measured = []
+    for frozen in (True, False):
+        what = "frozen, as in the image" if frozen else "from its files"
+        folder = scratch / what
+        folder.mkdir()
+        told = vm_pico.heap(folder, frozen)
+        gate = of_heap(told, frozen)
+        measured.append(gate)
+        made.add_row(what, f"{told.free:,}", gate.bound, f"{told.largest:,}", f"{told.before:,}")
+    return made, measured
+
+
+def of_heap(told: vm_pico.Heap, frozen: bool) -> Gate:
+    """What the pump leaves of a Pico's heap."""
+    if frozen:
+        return Gate("heap free, frozen as in the image", told.free, gates.IMAGE_LEAVES, True)
+    return Gate("heap free, from files", told.free, gates.FILES_LEAVE, True)
+
+
 def tables() -> Iterator[Table]:
-    """Heap of scenarios, hours of dosing, wear."""
+    """Heap of scenarios, hours of dosing, wear, a Pico's heap; BenchError if a gate is passed."""
     try:
         machine = vm.chosen()
         with tempfile.TemporaryDirectory() as scratch:
@@ -119,5 +146,9 @@ def tables() -> Iterator[Table]:
             yield replays(machine, staged, Path(scratch))
             yield steady(machine, staged)
             yield wear(machine, staged, Path(scratch) / scenario.DEFAULT)
+            if machine.bits == 32:
+                made, measured = pico(Path(scratch))
+                yield made
+                gates.hold(measured)
     except vm.VmError as error:
         raise BenchError(str(error)) from None

@@ -21,6 +21,7 @@ _SETTINGS = (
     "CFLAGS_EXTRA=-DMICROPY_QSTR_BYTES_IN_HASH=1",
 )
 _ASYNCIO = 'include("$(MPY_DIR)/extmod/asyncio")\n'
+_PIO = 'freeze("$(MPY_DIR)/ports/rp2/modules", "rp2.py")\n'
 # VMs of older firmware that the cache keeps.
 _KEPT = 4
 
@@ -50,7 +51,11 @@ def find() -> Path:
 
 
 def with_frozen(folder: Path) -> Path:
-    """The VM with all modules of ``folder`` frozen in; ImageError says why there is none."""
+    """The VM with all modules of ``folder`` frozen in, and the Pico's own assembler for PIO.
+
+    ImageError says why there is none.
+    """
+    manifest = f'{_ASYNCIO}{_PIO}freeze("{folder.resolve()}")\n'
     recipe = hashlib.sha256(_key().encode())
     for path in sorted(folder.rglob("*.py")):
         recipe.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
@@ -58,7 +63,7 @@ def with_frozen(folder: Path) -> Path:
     if not wanted.exists():
         with cache.locked():
             if not wanted.exists():
-                cache.put(wanted, _build(f'{_ASYNCIO}freeze("{folder.resolve()}")\n'), 0o755)
+                cache.put(wanted, _build(manifest), 0o755)
                 made = cache.folder().glob("micropython-32bit-frozen-*")
                 for old in sorted(made, key=lambda path: -path.stat().st_mtime)[_KEPT:]:
                     old.unlink(missing_ok=True)
