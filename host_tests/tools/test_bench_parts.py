@@ -63,7 +63,7 @@ def test_replies_are_timed_one_by_one():
         assert (header, arguments) == ("LOG?", ("0,16",))
         now_ms += next(waits_ms)
 
-    pump: Any = SimpleNamespace(talk=SimpleNamespace(ask=ask))
+    pump: Any = SimpleNamespace(exchange=SimpleNamespace(ask=ask))
     cells = telemetry._timed(pump, "LOG? 0,16", 100, lambda: now_ms / 1e3)
     assert cells == ("100", "20", "50.00", "99.00")
 
