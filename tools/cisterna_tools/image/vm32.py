@@ -12,8 +12,6 @@ from pathlib import Path
 from cisterna_tools.image import CannotBuild, build, cache, sources, tasks
 
 PACKAGE = "gcc-multilib"
-# The heap that the Pico's port leaves (__GcHeapEnd - __GcHeapStart in its map): for -X heapsize=.
-PICO_HEAP_BYTES = 252_980
 # What the Debian sources lack or a board does not have; texts that a board keeps take as much.
 _SETTINGS = (
     "MICROPY_FORCE_32BIT=1",
