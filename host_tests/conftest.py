@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from host_tests.kit import surroundings
+
 if TYPE_CHECKING:
     from host_tests.kit.served import Home, Served
 
+surroundings.settle()
 # A deadline would judge the machine's load, not the pump.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -1,14 +1,20 @@
-"""pumpctl as a user types it, against a simulated pump that another process serves."""
+"""pumpctl as a user types it, against a simulated pump that another process serves.
 
+A verb that ends by itself runs in the tests' own process, on streams and an environment of its
+own.
+"""
+
+import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from host_tests.kit.forked import Forked
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("firmware", "boards", "sim", "tools")
@@ -41,30 +47,40 @@ class Home:
         self.folder = folder
         self.keys = folder / "keys.toml"
         self.env = {
-            **{key: value for key, value in os.environ.items() if key != "PUMPCTL_PORT"},
+            **os.environ,
             "CISTERNA_KEYS": str(self.keys),
             "CISTERNA_SERVED": str(folder / "served"),
             "PYTHONPATH": ":".join(str(ROOT / root) for root in ROOTS),
-            "COLUMNS": "120",
         }
 
-    def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *args: str, terminal: int | None = None) -> Forked:
         """Start pumpctl in a process of its own."""
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        command = [sys.executable, "-m", "pumpctl", *args]
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.env, text=True, **{**pipes, **options}
-        )
+        return Forked(args, self.folder, self.env, terminal)
 
-    def run(self, *args: str, input: str = "", timeout_s: float = 60.0) -> Said:
-        """Run pumpctl to its end."""
-        process = self.start(*args)
+    def run(self, *args: str, input: str = "") -> Said:
+        """Run pumpctl to its end, in this process."""
+        from pumpctl.cli import app
+
+        streams = [io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", write_through=True)
+                   for data in (input.encode(), b"", b"")]  # fmt: skip
+        former = sys.stdin, sys.stdout, sys.stderr
+        folder, env = os.getcwd(), dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.env)
+        os.chdir(self.folder)
+        sys.stdin, sys.stdout, sys.stderr = streams
         try:
-            out, err = process.communicate(input, timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        return Said(process.returncode, out, err)
+            app.main(args)
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = former
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(env)
+        assert isinstance(code, int)
+        said = [stream.buffer.getvalue().decode() for stream in streams[1:]]  # type: ignore[attr-defined]
+        return Said(code, *said)
 
 
 class Served:

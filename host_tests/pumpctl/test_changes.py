@@ -5,8 +5,6 @@ import os
 import pty
 import re
 import select
-import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -169,7 +167,7 @@ def test_a_second_role_confirms_limits_from_another_host(pump: Served) -> None:
         assert "Staged by the service; waits for the button and a second role" in shown.err
         _, err = first.communicate(timeout=30)
     finally:
-        first.kill()
+        first.close()
     assert first.returncode == 0, err
     assert "clinician must confirm" in err
     assert pump("limits", "show", "--json").json["occlusion_pa"] == 60_000
@@ -204,33 +202,57 @@ def test_a_refill_of_another_strength_needs_a_new_program(pump: Served, tmp_path
     assert abs(status["level_nl"] - 19_500_000) < 300_000
 
 
+def standing(pump: Served) -> dict[str, bool]:
+    """The alarms that stand, and whether each is acknowledged."""
+    rows = pump("alarms", "list", "--json").json["alarms"]
+    return {row["name"]: row["acknowledged"] for row in rows}
+
+
 def test_alarms_are_tried_seen_silenced_and_acknowledged(pump: Served) -> None:
     pump.do("alarms", "test")
-    wait_until(lambda: pump("alarms", "list", "--json").json["alarms"])
-    shown = pump("alarms", "list").out
-    assert "ALARM_TEST_HIGH" in shown
+    wait_until(lambda: "ALARM_TEST" in pump("log", "show", "--last", "3").out)
+    pump.do("refill", "--volume", "1.5", "--concentration", "2000")
+    wait_until(lambda: standing(pump))
+    (name,) = standing(pump)
+    assert name in pump("alarms", "list").out
     assert pump.do("alarms", "pause", "--seconds", "30").json == {"paused_s": 30}
-    name = pump("alarms", "list", "--json").json["alarms"][0]["name"]
-    left = pump.do("alarms", "ack", name.lower()).json["alarms"]
-    assert all(alarm["acknowledged"] for alarm in left if alarm["name"] == name)
+    pump.do("alarms", "ack", name.lower())
+    assert standing(pump) == {name: True}
     refused = pump("alarms", "service", "occlusion", "--yes", "--press")
     assert refused.code == 5
     assert "needs no service" in refused.err
 
 
-def test_only_alarms_that_were_shown_are_acknowledged(pump: Served) -> None:
-    def standing() -> list[str]:
-        return [row["name"] for row in pump("alarms", "list", "--json").json["alarms"]]
+NEARLY_EMPTY = """
+title = "A sensor breaks when the reservoir is nearly empty"
+days = 1
+seed = 1
+drug.concentration_ug_per_ml = 2000
+program = { kind = "continuous", dose_ug_per_day = 300 }
+reservoir.fill_ml = 1.5
+[[event]]
+when = { remaining_below_ml = 1.2 }
+do = "pressure_dead"
+"""
 
-    pump.do("alarms", "test")
-    wait_until(standing)
-    ack = pump.home.start("--port", pump.tcp, "alarms", "ack", "--json")
-    assert ack.stderr is not None
-    shown = ack.stderr.readline()
-    wait_until(lambda: any(name not in shown for name in standing()))
-    out, _ = ack.communicate("y\n", timeout=20)
-    left = {row["name"]: row["acknowledged"] for row in json.loads(out)["alarms"]}
-    assert not any(done for name, done in left.items() if name not in shown)
+
+def test_only_alarms_that_were_shown_are_acknowledged(tmp_path: Path) -> None:
+    plan = tmp_path / "nearly-empty.toml"
+    plan.write_text(NEARLY_EMPTY, encoding="utf-8")
+    pump = Served(Home(tmp_path), "--scenario", str(plan))
+    try:
+        wait_until(lambda: standing(pump))
+        with pump.home.start("--port", pump.tcp, "alarms", "ack", "--json") as ack:
+            assert ack.stderr is not None
+            shown = ack.stderr.readline()
+            pump.do("refill", "--volume", "1.1", "--concentration", "2000")
+            wait_until(lambda: any(name not in shown for name in standing(pump)))
+            out, _ = ack.communicate("y\n", timeout=20)
+        left = {row["name"]: row["acknowledged"] for row in json.loads(out)["alarms"]}
+        assert any(name not in shown for name in left)
+        assert all(done == (name in shown) for name, done in left.items())
+    finally:
+        assert pump.down() == 0
 
 
 def test_the_clock_takes_this_hosts_time_and_tells_the_shift(pump: Served) -> None:
@@ -278,11 +300,7 @@ def test_a_person_at_a_terminal_is_asked_and_presses_enter_for_the_button(
 ) -> None:
     """All prompts on a real terminal: the change, then the offer to press."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*_python(), "--port", pump.tcp, "program", "set", profile],
-        env={**pump.home.env, "TERM": "dumb"}, stdin=slave, stdout=slave, stderr=slave,
-        start_new_session=True,
-    )  # fmt: skip
+    process = pump.home.start("--port", pump.tcp, "program", "set", profile, terminal=slave)
     os.close(slave)
     try:
         _expect(master, "Make this change?")
@@ -292,13 +310,9 @@ def test_a_person_at_a_terminal_is_asked_and_presses_enter_for_the_button(
         _expect(master, "Done.")
         assert process.wait(20) == 0
     finally:
-        process.kill()
+        process.close()
         os.close(master)
     assert dose(pump) == 307_874
-
-
-def _python() -> list[str]:
-    return [sys.executable, "-m", "pumpctl"]
 
 
 def _expect(master: int, text: str, at_most_s: float = 20.0) -> None:

@@ -1,6 +1,7 @@
 """What goes wrong: one line on standard error that says what to do, and an exit code."""
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -83,9 +84,10 @@ def test_a_port_that_another_program_holds_is_4_and_doctor_names_it(bench: Serve
         said = bench.home.run("--port", bench.pty, "status")
         assert said.code == 4
         assert "in use by another program" in one_line(said)
-        found = bench.home.run("--port", bench.pty, "doctor", "--json")
-        assert found.code == 1
-        assert f"(process {os.getpid()})" in found.json[-1]["text"]
+        doctor = bench.home.start("--port", bench.pty, "doctor", "--json")
+        out, _ = doctor.communicate()
+        assert doctor.returncode == 1
+        assert f"(process {os.getpid()})" in json.loads(out)[-1]["text"]
     finally:
         os.close(fd)
 

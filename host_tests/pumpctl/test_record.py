@@ -3,7 +3,6 @@
 import csv
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from cisterna_sim import record
+from cisterna_sim.__main__ import main as simulator
+from host_tests.kit.forked import Forked
 from host_tests.kit.served import Served, wait_until
 from pumpctl.recording import COLUMNS
 
 
-def recorder(pump: Served, port: str, *args: str) -> "subprocess.Popen[str]":
+def recorder(pump: Served, port: str, *args: str) -> Forked:
     """Start a recording; returns once it has its folder."""
     process = pump.home.start(
         "--port", port, "record", "--out", "runs", "--period", "0.2", "--json", *args
@@ -26,7 +27,7 @@ def recorder(pump: Served, port: str, *args: str) -> "subprocess.Popen[str]":
     return process
 
 
-def ended(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> str:
+def ended(process: Forked, number: int = signal.SIGINT) -> str:
     """End a recording with a signal; what it said on standard error."""
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
@@ -176,22 +177,21 @@ def test_a_recording_is_exported_as_csv_and_parquet(pump: Served) -> None:
     assert pyarrow.parquet.read_table(folder / "events.parquet").num_rows > 10
 
 
-def test_the_simulators_summary_is_not_for_a_pumps_recording(pump: Served) -> None:
+def test_the_simulators_summary_is_not_for_a_pumps_recording(
+    pump: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert pump("record", "--seconds", "0.5").code == 0
-    done = subprocess.run(
-        [sys.executable, "-m", "cisterna_sim", "show", str(run_dir(pump))], env=pump.home.env,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "was recorded from a pump; use pumpctl export" in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        simulator(["show", str(run_dir(pump))])
+    assert ended.value.code == 2
+    assert "was recorded from a pump; use pumpctl export" in capsys.readouterr().err
 
 
-def test_without_pyarrow_parquet_is_refused_with_what_to_do(pump: Served) -> None:
+def test_without_pyarrow_parquet_is_refused_with_what_to_do(
+    pump: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert pump("record", "--seconds", "0.5").code == 0
-    hidden = pump.home.folder / "hidden"
-    hidden.mkdir()
-    (hidden / "pyarrow.py").write_text("raise ImportError\n", encoding="utf-8")
-    pump.home.env["PYTHONPATH"] = f"{hidden}:{pump.home.env['PYTHONPATH']}"
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     said = pump.home.run("export", str(run_dir(pump)), "--format", "parquet")
     assert said.code == 2
     assert "cisterna[parquet]" in said.err

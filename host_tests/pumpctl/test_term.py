@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from cisterna.telemetry.commands import all_rows
-from host_tests.kit.served import Served
+from host_tests.kit.served import Home, Served
 
 ARROW_UP = b"\x1b[A"
 
@@ -23,11 +23,9 @@ class Screen:
 
     def __init__(self, pump: Served) -> None:
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pumpctl", "--timeout", "20", "--port", pump.tcp, "term"],
-            env={**pump.home.env, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
-            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-        )  # fmt: skip
+        home = Home(pump.home.folder)
+        home.env.update(TERM="xterm", PROMPT_TOOLKIT_NO_CPR="1")
+        self.process = home.start("--timeout", "20", "--port", pump.tcp, "term", terminal=slave)
         os.close(slave)
         self._said = self._half = ""
 
@@ -52,8 +50,7 @@ class Screen:
 
     def close(self) -> None:
         """End it, however it is."""
-        self.process.kill()
-        self.process.wait()
+        self.process.close()
         os.close(self._master)
 
 
@@ -154,17 +151,13 @@ def test_a_shell_is_told_how_to_complete(bench: Served, shell: str) -> None:
     ],
 )
 def test_verbs_ports_faults_and_limits_complete(bench: Served, words: str, wanted: str) -> None:
-    env = {
-        **bench.home.env,
-        "_PUMPCTL_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split()) - 1),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "pumpctl"], env=env, capture_output=True, text=True,
-        timeout=20,
-    )  # fmt: skip
-    offered = [line.partition(",")[2] for line in done.stdout.splitlines()]
+    home = Home(bench.home.folder)
+    home.env.update(
+        _PUMPCTL_COMPLETE="bash_complete",
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split()) - 1),
+    )
+    offered = [line.partition(",")[2] for line in home.run().out.splitlines()]
     assert wanted.format(tcp=bench.tcp) in offered
 
 

@@ -47,7 +47,6 @@ def sim(
 
     if blank and name is not None:
         raise click.UsageError("give --blank or --scenario, not both")
-    hands = Hands(until_eof)
     look: Callable[[], object] = bool
     if blank:
         rig = sim_rigs.unset(serial)
@@ -61,6 +60,7 @@ def sim(
         raise LinkError(f"--tcp {tcp}, --link {link}: {error.strerror}; give others") from None
     ports = [f"socket://127.0.0.1:{terminals.tcp}", terminals.pty]
     ports += [str(link)] if link else []
+    hands = Hands(until_eof)
     try:
         with served.announce("sim", ports):
             tell(
