@@ -125,7 +125,6 @@ def _become(
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(env)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["pumpctl", *args]
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)

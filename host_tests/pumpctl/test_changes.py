@@ -224,14 +224,14 @@ def test_alarms_are_tried_seen_silenced_and_acknowledged(pump: Served) -> None:
 
 
 NEARLY_EMPTY = """
-title = "A sensor breaks when the reservoir is nearly empty"
+title = "The reservoir is nearly empty, and a minute later a sensor breaks"
 days = 1
 seed = 1
 drug.concentration_ug_per_ml = 2000
 program = { kind = "continuous", dose_ug_per_day = 300 }
 reservoir.fill_ml = 1.5
 [[event]]
-when = { remaining_below_ml = 1.2 }
+at = "00:01"
 do = "pressure_dead"
 """
 
@@ -239,15 +239,15 @@ do = "pressure_dead"
 def test_only_alarms_that_were_shown_are_acknowledged(tmp_path: Path) -> None:
     plan = tmp_path / "nearly-empty.toml"
     plan.write_text(NEARLY_EMPTY, encoding="utf-8")
-    pump = Served(Home(tmp_path), "--scenario", str(plan))
+    pump = Served(Home(tmp_path), "--scenario", str(plan), "--speed", "10")
     try:
         wait_until(lambda: standing(pump))
         with pump.home.start("--port", pump.tcp, "alarms", "ack", "--json") as ack:
             assert ack.stderr is not None
             shown = ack.stderr.readline()
-            pump.do("refill", "--volume", "1.1", "--concentration", "2000")
             wait_until(lambda: any(name not in shown for name in standing(pump)))
-            out, _ = ack.communicate("y\n", timeout=20)
+            out, err = ack.communicate("y\n", timeout=20)
+        assert ack.returncode == 0, err
         left = {row["name"]: row["acknowledged"] for row in json.loads(out)["alarms"]}
         assert any(name not in shown for name in left)
         assert all(done == (name in shown) for name, done in left.items())

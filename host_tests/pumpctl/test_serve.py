@@ -1,5 +1,6 @@
 """The simulated pump that is served: its ports, its button, its end; and what is shared by all."""
 
+import json
 import os
 import signal
 import socket
@@ -35,6 +36,27 @@ def test_it_ends_well_and_leaves_nothing_behind(tmp_path: Path, number: int) -> 
     assert pump.down(number) == 0
     assert not list((tmp_path / "served").iterdir())
     assert not os.path.lexists(pump.link)
+
+
+def test_in_the_background_of_a_script_ctrl_c_is_for_the_foreground(tmp_path: Path) -> None:
+    """Such a job starts with the signal ignored, and a termination ends it all the same."""
+    home = Home(tmp_path)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pump = Served(home)
+        recording = home.start("--port", pump.tcp, "record", "--json")
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert recording.stderr is not None
+    assert recording.stderr.readline().startswith("Recording")
+    for process in (recording, pump.process):
+        process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert (recording.poll(), pump.process.poll()) == (None, None)
+    recording.send_signal(signal.SIGTERM)
+    out, _ = recording.communicate()
+    assert (recording.returncode, json.loads(out)["events"] > 10) == (0, True)
+    assert pump.down() == 0
 
 
 def test_enter_in_its_terminal_presses_the_button(pump: Served) -> None:

@@ -87,7 +87,9 @@ class Hands:
         self._presses = 0
         self.ended = False
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._end)
+            # What a script started in the background ignores Ctrl-C, which is the foreground's.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._end)
         signal.signal(BUTTON_SIGNAL, self._press)
 
     def _end(self, number: int, frame: FrameType | None) -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from . import sensors
 from .config import PlantConfig
 
-if TYPE_CHECKING:
-    from .plant import Plant
+
+class Truth(Protocol):
+    """What the sensors measure: the plant."""
+
+    @property
+    def now_us(self) -> int: ...
+    @property
+    def pressure_pa(self) -> float: ...
+    @property
+    def level_nl(self) -> float: ...
+    @property
+    def rotor_steps(self) -> int: ...
+    def supply_mv(self, at_us: int) -> float: ...
 
 
 class Instruments:
@@ -17,7 +28,7 @@ class Instruments:
 
     __slots__ = ("_plant", "encoder", "level", "pressure", "supply")
 
-    def __init__(self, config: PlantConfig, plant: Plant) -> None:
+    def __init__(self, config: PlantConfig, plant: Truth) -> None:
         self._plant = plant
         self.pressure = sensors.pressure_sensor(config, plant.now_us)
         self.level = sensors.level_sensor(config)

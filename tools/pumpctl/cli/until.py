@@ -12,12 +12,17 @@ class _Ended(BaseException):
 
 @contextmanager
 def until(seconds: float | None, *signals: signal.Signals) -> Iterator[None]:
-    """Leave the block, wherever it is, after so many seconds or on one of the signals."""
+    """Leave the block, wherever it is, after so many seconds or on one of the signals.
+
+    A signal that is ignored stays so, as with any Unix command: a script's background job is not
+    ended by the Ctrl-C that is meant for the foreground.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise _Ended
 
-    former = {number: signal.signal(number, end) for number in (signal.SIGALRM, *signals)}
+    heard = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
+    former = {number: signal.signal(number, end) for number in (signal.SIGALRM, *heard)}
     try:
         with suppress(_Ended):
             if seconds is not None:
