@@ -79,7 +79,7 @@ class Home:
             os.environ.clear()
             os.environ.update(env)
         assert isinstance(code, int)
-        said = [stream.buffer.getvalue().decode() for stream in streams[1:]]  # type: ignore[attr-defined]
+        said = [stream.buffer.getvalue().decode() for stream in streams[1:]]
         return Said(code, *said)
 
 
@@ -111,7 +111,7 @@ class Served:
         """End it; its exit code."""
         self.process.send_signal(number)
         self.process.communicate(timeout=END_S)
-        return self.process.returncode
+        return self.process.wait()
 
     def press(self) -> None:
         """Press its button as a script does."""
