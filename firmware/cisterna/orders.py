@@ -117,7 +117,9 @@ class Orders:
         """``check_program``, which takes long for a long program, a piece at a time."""
         pump = self._pump
         limits, ledger = pump.memory.limits, pump.ledger
-        bound_nl = program.check_against(limits)
+        program.check_rates(limits)
+        yield
+        bound_nl = program.check_doses(limits)
         yield
         concentration, limit_ng = program.concentration_ug_per_ml, limits.max_daily_dose_ng
         if ledger.known and ledger.concentration_ug_per_ml != concentration:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A slice of reading ends with a line: to answer one can take as long as a step may wait.
 _SLICE_BYTES = const(32)
+# The answers to so many lines leave garbage worth collecting: some 5 kB each.
+_LINES = const(4)
 _LF = const(10)
 _DEAF_MS = const(50)
 
@@ -33,12 +35,16 @@ class Conversation:
         telemetry: "Telemetry",
         now_us: "Callable[[], int]",
         changed: "Callable[[], None]",
+        tidy: "Callable[[], bool]",
     ) -> None:
-        """``changed`` is called when a line may have changed the pump."""
+        """``changed`` is called when a line may have changed the pump; ``tidy`` after some lines,
+        once all is said: it gives True if it had the time to collect garbage."""
         self._console = console
         self._telemetry = telemetry
         self._now_us = now_us
         self._changed = changed
+        self._tidy = tidy
+        self._lines = 0  # since the last time
         self._wake = asyncio.Event()
 
     def spoken(self) -> None:
@@ -48,20 +54,22 @@ class Conversation:
 
     async def listen(self) -> None:
         """Take up what is typed, for good."""
-        console, telemetry = self._console, self._telemetry
+        console, telemetry, now_us = self._console, self._telemetry, self._now_us
         source = asyncio.StreamReader(sys.stdin.buffer)
         while True:
             data = await source.read(1)
             byte = data[0]
             taken = 0
             while byte >= 0:
-                if telemetry.receive(self._now_us(), byte):
+                # Only the end of a line takes the time into account.
+                if telemetry.receive(now_us() if byte == _LF else 0, byte):
                     self._changed()
                 while telemetry.busy:  # a long answer is made between the pump's steps
                     await asyncio.sleep_ms(0)
-                    if telemetry.proceed(self._now_us()):
+                    if telemetry.proceed(now_us()):
                         self._changed()
                 taken += 1
+                self._lines += byte == _LF
                 more = byte != _LF and taken < _SLICE_BYTES
                 byte = console.read() if more else -1
             self.spoken()
@@ -72,6 +80,8 @@ class Conversation:
         while True:
             before = console.held
             if not before:
+                if self._lines >= _LINES and self._tidy():
+                    self._lines = 0
                 await self._wake.wait()
                 self._wake.clear()
                 continue

@@ -8,6 +8,7 @@ import pytest
 from cisterna.base import faults
 from cisterna.telemetry import sessions
 from cisterna.telemetry.commands import all_rows
+from cisterna.telemetry.reads import LOG_PAGE
 from cisterna.telemetry.rows import READ
 from host_tests.kit.desk import NONCE, SECOND_US, Desk, Session, digest16, example, framed
 
@@ -281,3 +282,15 @@ def test_two_sessions_never_share_a_name(monkeypatch):
     assert int(service.name, 16) == (int(clinician.name, 16) + 1) & 0xFFFF
     assert clinician.ask("DEL:SUSP") == "OK"
     assert service.ask("DEL:RES") == "OK"
+
+
+def test_a_page_of_the_log_is_short_and_the_rest_is_asked_for():
+    desk = Desk()
+    following = desk.pump.log.sequence
+    place, entries = 0, []
+    while place < following:
+        page = desk.read(f"LOG? {place},16")["entries"]
+        assert 0 < len(page) <= LOG_PAGE
+        entries += page
+        place += len(page)
+    assert entries == [raw.hex() for raw in desk.rig.store.entries()]

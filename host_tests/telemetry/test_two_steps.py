@@ -10,7 +10,7 @@ from cisterna.telemetry.figures import members
 from cisterna.telemetry.staging import Change, Staging
 from cisterna.telemetry.wire import CommandError
 from cisterna.telemetry.writes import permille
-from host_tests.kit.desk import PROGRAM, SECOND_US, Desk, Session, refused
+from host_tests.kit.desk import PROGRAM, SECOND_US, Desk, Session, refused, split
 
 BOLUS = "BOL:STAG 5000,60"
 STRONGER = "RES:REF:STAG 17000000,1000"  # another concentration: a second role confirms
@@ -391,3 +391,42 @@ def test_the_first_program_of_a_pump_sets_its_concentration_and_needs_the_other_
         refused(desk, clinician, committing(staged), "a second role must confirm")
         assert desk.open("service").confirm(staged) == "OK"
     assert clinician.commit(staged) == "OK"
+
+
+@pytest.mark.req("T09")
+def test_a_long_program_is_weighed_between_the_pumps_turns():
+    desk = Desk()
+    clinician = desk.open("clinician")
+    segments = [f"{1 << day},{60 * hour},{270_000 + 1_000 * hour}" for day in range(7)
+                for hour in range(24)]  # fmt: skip
+    line = clinician.frame("PROG:STAG profile,2000,20000,60,3600,6," + ",".join(segments))
+    telemetry = desk.rig.telemetry
+    desk.rig.link.take()
+    for byte in line.encode() + b"\n":
+        assert not telemetry.receive(desk.rig.pump_us, byte)
+    pieces = 0
+    while telemetry.busy:
+        assert desk.rig.link.take() == b""
+        telemetry.tick(desk.rig.pump_us)
+        desk.run(0.01)
+        telemetry.proceed(desk.rig.pump_us)
+        pieces += 1
+    assert pieces > 20
+    staged = json.loads(split(desk.rig.link.take().decode().strip())[1])
+    assert (staged["what"], staged["new_kind"]) == ("PROG", "profile")
+    # Its minute begins when it is told, not when the line came.
+    assert desk.read("STAG?")["left_s"] == 60
+    # What is staged is an order by its name, and its arguments.
+    change = desk.telemetry.staging._change
+    assert change.order == "set_program"
+    assert len(change.arguments[0].segments) == 168
+
+
+@pytest.mark.req("T09")
+def test_the_reply_to_a_long_program_that_is_refused_comes_as_one():
+    desk = Desk()
+    clinician = desk.open("clinician")
+    rest = ",".join(f"127,{minute},9999999" for minute in range(0, 1440, 60))
+    reply = clinician.ask("PROG:STAG profile,2000,20000,60,3600,6," + rest)
+    assert reply.startswith("ERR -222")
+    assert not desk.rig.telemetry.busy

@@ -131,20 +131,29 @@ class Program(Sealed):
                         "them by start, none twice"
                     )
 
-    def check_against(self, limits: "Limits") -> int:
-        """Raise LimitError if a rate, the daily dose or the bolus passes the limits; returns
-        ``day_bound_nl``, which takes long to find."""
+    def check_against(self, limits: "Limits") -> None:
+        """Raise LimitError if a rate, the daily dose or the bolus passes the limits."""
+        self.check_rates(limits)
+        self.check_doses(limits)
+
+    def check_rates(self, limits: "Limits") -> None:
+        """The first part of ``check_against``: each segment's rate."""
         low, high = limits.min_rate_nl_per_day, limits.max_rate_nl_per_day
         for _, start_min, dose in self.segments:
             rate = rate_from_dose(dose, self.concentration_ug_per_ml)
             if not low <= rate <= high:
                 check_int(f"rate of the segment at minute {start_min}", rate, low, high, "nL/day")
+
+    def check_doses(self, limits: "Limits") -> int:
+        """The second part: the highest 24 h and the bolus. Returns ``day_bound_nl``, which takes
+        long to find."""
         bound_nl = self.day_bound_nl(limits)
         top_ng = dose_from_volume(bound_nl, self.concentration_ug_per_ml)
         check_int("dose of the highest 24 h", top_ng, 0, limits.max_daily_dose_ng, "ng")
         if self.bolus_dose_ng:
             volume = volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
-            check_int("patient bolus rate", volume * 86_400 // self.bolus_s, 1, high, "nL/day")
+            rate, high = volume * 86_400 // self.bolus_s, limits.max_rate_nl_per_day
+            check_int("patient bolus rate", rate, 1, high, "nL/day")
         return bound_nl
 
     @property
@@ -198,12 +207,13 @@ class Program(Sealed):
         """
         if not self.by_clock:
             return self.day_rates(0, limits)[0][1]
+        week = [self.day_rates(weekday, limits) for weekday in range(7)]
+        total = sum([volume_between(rates, 0, MINUTES_PER_DAY) for rates in week])
+        mean = total // (7 * MINUTES_PER_DAY)  # as in mean_rate
         days: "list[list[tuple[int, int]]]" = []
-        for weekday in range(7):
-            rates = self.day_rates(weekday, limits)
+        for rates in week:
             if rates not in days:
                 days.append(rates)
-        mean = self.mean_rate(limits)
         minutes = sorted({row[0] for rates in days for row in rates})
         # Both parts are convex in the minute, but for the segments' starts: their sum is highest
         # at one of those. Each list has a place for each of them.
@@ -293,6 +303,9 @@ def _raise_above(
         while rates[i][0] > minute:
             most = max(most, above[i])
             i -= 1
-        here = above[i] + (minute - rates[i][0]) * (rates[i][1] - mean)
-        heads[place] = max(heads[place], here)
-        tails[place] = max(tails[place], most - here)
+        start_min, rate = rates[i]
+        here = above[i] + (minute - start_min) * (rate - mean)
+        if here > heads[place]:
+            heads[place] = here
+        if most - here > tails[place]:
+            tails[place] = most - here

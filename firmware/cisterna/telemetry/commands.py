@@ -34,7 +34,7 @@ def help_on(call: "Call") -> str:
 
 
 def _headers() -> "list[str]":
-    return [header for rows in _FILES for header in rows.headers]
+    return [header for rows in _FILES for header in rows.headers()]
 
 
 def all_rows() -> "list[Row]":

@@ -58,7 +58,6 @@ class Rows:
 
     def __init__(self) -> None:
         self._rows: "dict[str, tuple[str, Callable[..., Any]]]" = {}
-        self.headers: "list[str]" = []  # as they stand in the file
 
     def add(self, header: str, text: str) -> "Callable[[Act], Act]":
         """What is put above the function."""
@@ -72,7 +71,10 @@ class Rows:
     def put(self, header: str, text: str, act: "Callable[..., Any]") -> None:
         """Take up a command: its row's text and its function."""
         self._rows[header] = (text, act)
-        self.headers.append(header)
+
+    def headers(self) -> "list[str]":
+        """Their headers; MicroPython gives them in no order."""
+        return list(self._rows)
 
     def get(self, header: str) -> "Row | None":
         """The row of that header, if it is one of these."""

@@ -84,7 +84,8 @@ class Telemetry:
         return self._way is not None
 
     def receive(self, now_us: int, byte: int) -> bool:
-        """Take one byte; True if it ended a line that may have changed something: tick then."""
+        """Take one byte; True if it ended a line that may have changed something: tick then.
+        The time counts at the end of a line alone."""
         try:
             line = self._decoder.feed(byte)
         except CommandError as refusal:
@@ -130,7 +131,7 @@ class Telemetry:
             _check_right(call)
             call.row.check(request.args)
             for place in range(len(request.args)):
-                if place % _PIECE == _PIECE - 1:
+                if place % _PIECE == 0 and len(request.args) > _PIECE:
                     call.now_us = yield
                 call.args.append(call.row.value(place, request.args[place]))
             if call.session is not None:

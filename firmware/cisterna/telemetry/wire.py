@@ -136,11 +136,13 @@ def parse(line: bytes) -> Request:
     request = Request()
     request.line = line
     text = line.decode()
-    if text[-_CRC_CHARS : 2 - _CRC_CHARS] == " *" and is_hex(text[2 - _CRC_CHARS :]):
-        found, text = text[-_CRC_CHARS:], text[:-_CRC_CHARS]
-        if found != crc_suffix(text):
+    found = text[-_CRC_CHARS:]
+    if found.startswith(" *"):
+        request.framed = found == crc_suffix(text[:-_CRC_CHARS])
+        if not request.framed and len(found) == _CRC_CHARS and is_hex(found[2:]):
             raise CommandError(COMMUNICATION, "the CRC is wrong; send the line again")
-        request.framed = True
+    if request.framed:
+        text = text[:-_CRC_CHARS]
     if text.startswith("#"):
         tag, _, text = text[1:].partition(" ")
         if not 1 <= len(tag) <= _TAG_CHARS or not _is_word(tag):
@@ -189,8 +191,12 @@ def crc_suffix(text: str) -> str:
 
 
 def is_hex(text: str) -> bool:
-    """True if all characters are hexadecimal digits."""
-    return all(char in "0123456789abcdefABCDEF" for char in text)
+    """True if all characters are hexadecimal digits, and their number is even."""
+    try:
+        binascii.unhexlify(text)
+    except ValueError:
+        return False
+    return True
 
 
 def to_int(name: str, text: str) -> int:

@@ -34,7 +34,13 @@ OK = "OK"
 ROWS = Rows()
 
 
-_COMMIT = "id 0..999999999999999, echo hex8 | OK | Do what was staged, once the button was pressed"
+# The row of a commit, by the initial of the role that stages and commits.
+_COMMITS = {
+    "c": "change c | id 0..999999999999999, echo hex8 | OK | Do what was staged, once the button "
+    "was pressed",
+    "s": "change s | id 0..999999999999999, echo hex8 | OK | Do what was staged, once the button "
+    "was pressed",
+}
 
 
 def commit(call: "Call") -> str:
@@ -53,8 +59,7 @@ def _two_steps(header: str, text: str) -> "Callable[[Act], Act]":
 
     def keep(stage: "Act") -> "Act":
         ROWS.put(header + ":STAG", text, stage)
-        roles = text[: text.index(" |")].split(" ")[1]
-        ROWS.put(header + ":COMM", f"change {roles} | {_COMMIT}", commit)
+        ROWS.put(header + ":COMM", _COMMITS[text[len("session ")]], commit)
         return stage
 
     return keep
@@ -175,6 +180,7 @@ def restart(call: "Call") -> str:
 )
 def stage_program(call: "Call") -> "Generator[None, int, Change]":
     """A program is weighed a piece at a time: a long one takes longer than a step may wait."""
+    call.now_us = yield
     orders, pump = call.desk.orders, call.desk.pump
     kind, concentration, bolus_ng, bolus_s, lockout_s, cap = call.args[:6]
     rest = call.args[6:]
