@@ -15,6 +15,6 @@ try:
 
     from hal import loop
 except (ImportError, ValueError) as error:  # not all of it was copied, or not of one MicroPython
-    print("cisterna: not dosing: the firmware is not whole, {}; run make flash".format(error))
+    print(f"cisterna: not dosing: the firmware is not whole, {error}; run make flash")
 else:
     loop.main(board)

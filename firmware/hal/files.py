@@ -69,12 +69,12 @@ class FilesStore:
 
     def _error(self, what: str, path: str, error: OSError) -> StoreError:
         return StoreError(
-            "{} cannot {}: error {}; check that a file system is mounted there, is not read-only "
-            "and has room, or erase the flash and install again".format(path, what, error.errno)
+            f"{path} cannot {what}: error {error.errno}; check that a file system is mounted "
+            "there, is not read-only and has room, or erase the flash and install again"
         )
 
     def _segment(self, number: int) -> str:
-        return "{}/{}{:08d}".format(self._folder, _PREFIX, number)
+        return f"{self._folder}/{_PREFIX}{number:08d}"
 
     def read(self, name: str) -> "bytes | None":
         """The record of that name, or None where there is none."""

@@ -75,14 +75,10 @@ class RmtStepper:
             raise ValueError("burst of 0 steps; give 1 or more")
         if not MIN_INTERVAL_US <= interval_us <= MAX_INTERVAL_US:
             raise ValueError(
-                "interval_us = {}; give {}..{}".format(
-                    interval_us, MIN_INTERVAL_US, MAX_INTERVAL_US
-                )
+                f"interval_us = {interval_us}; give {MIN_INTERVAL_US}..{MAX_INTERVAL_US}"
             )
         if self.busy():
-            raise RuntimeError(
-                "burst of {} steps while a burst runs; wait for its end".format(steps)
-            )
+            raise RuntimeError(f"burst of {steps} steps while a burst runs; wait for its end")
         self._direction.value(steps < 0)
         self._interval_us = interval_us
         self._left = abs(steps)

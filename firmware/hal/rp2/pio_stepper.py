@@ -125,9 +125,7 @@ def check_clock(program_hz: int) -> None:
     """ValueError if the system clock is no multiple of a program's."""
     if machine.freq() % program_hz:
         raise ValueError(
-            "system clock = {} Hz is no multiple of {} Hz; use 125 MHz".format(
-                machine.freq(), program_hz
-            )
+            f"system clock = {machine.freq()} Hz is no multiple of {program_hz} Hz; use 125 MHz"
         )
 
 
@@ -177,16 +175,14 @@ class PioStepper:
         """
         count = abs(steps)
         if not 0 < count <= MAX_STEPS:
-            raise ValueError("burst of {} steps; give 1..{}".format(steps, MAX_STEPS))
+            raise ValueError(f"burst of {steps} steps; give 1..{MAX_STEPS}")
         if not MIN_INTERVAL_US <= interval_us <= MAX_INTERVAL_US:
             raise ValueError(
-                "interval_us = {}; give {}..{}".format(
-                    interval_us, MIN_INTERVAL_US, MAX_INTERVAL_US
-                )
+                f"interval_us = {interval_us}; give {MIN_INTERVAL_US}..{MAX_INTERVAL_US}"
             )
         # A word too many would be taken for the next burst, and `put` would wait for room.
         if self._left() or self._sm.tx_fifo():
-            raise RuntimeError("burst of {} steps while a burst runs; wait or abort".format(steps))
+            raise RuntimeError(f"burst of {steps} steps while a burst runs; wait or abort")
         self._direction.value(steps < 0)
         self._token[0] = count
         self._token[1] = interval_us - MIN_INTERVAL_US
