@@ -1,9 +1,13 @@
 """pumpctl as it is installed: the command, what a wheel has, and which extras it asks for."""
 
+import ast
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,12 +31,86 @@ def run(home: Home, *words: str, **variables: str) -> Said:
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-def test_a_folder_of_the_users_called_tools_is_not_taken_for_ours(tmp_path: Path) -> None:
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "__init__.py").write_text("raise RuntimeError", encoding="utf-8")
-    said = run(Home(tmp_path), COMMAND, "--port", "sim", "status", "--json")
+@pytest.fixture
+def users(tmp_path: Path) -> Home:
+    """A user's folder whose files have the names that ours once had."""
+    for name in ("pump.py", "sim.py", "tools/__init__.py", "boards/__init__.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("raise RuntimeError", encoding="utf-8")
+    return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where a wheel of this checkout is unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source, wheels, site = folder / "source", folder / "wheels", folder / "site"
+    source.mkdir()
+    for name in ("boards", "firmware", "sim", "tools"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "LICENSE", "README.md"):
+        shutil.copy(ROOT / name, source)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", wheels, source],
+        check=True, timeout=300,
+    )  # fmt: skip
+    (made,) = wheels.iterdir()
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(site)
+    return site
+
+
+PROOF = """
+import sys
+if {site!r}:
+    sys.meta_path = [f for f in sys.meta_path if "editable" not in repr(f)]
+import cisterna, cisterna_boards.pico, cisterna_sim, pumpctl
+from cisterna_sim import scenario
+for module in (cisterna, cisterna_boards, cisterna_sim, pumpctl):
+    assert module.__file__.startswith({home!r}), module.__file__
+scenario.load("day")
+with pumpctl.Pump.open("sim") as pump:
+    print(pump.status().mode)
+sys.argv[1:] = ["--port", "sim", "status", "--json"]
+from pumpctl.console import pumpctl as run
+run()
+"""
+
+
+def prove(users: Home, site: str, home: str) -> None:
+    """Client, simulator, command and their files, run in the user's folder."""
+    script = PROOF.format(site=site, home=home)
+    said = run(users, sys.executable, "-c", script, **({"PYTHONPATH": site} if site else {}))
     assert said.code == 0, said.err
-    assert said.json["mode"] == "BASAL"
+    mode, status = said.out.splitlines()
+    assert mode == json.loads(status)["mode"] == "BASAL"
+
+
+def test_an_editable_install_minds_no_file_of_the_users(users: Home) -> None:
+    prove(users, "", os.fspath(ROOT))
+    said = run(users, COMMAND, "--version")
+    assert (said.code, said.err) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_wheel_minds_no_file_of_the_users_and_has_all_that_is_needed(
+    users: Home, wheel: Path
+) -> None:
+    prove(users, os.fspath(wheel), os.fspath(wheel))
+
+
+@pytest.mark.slow
+def test_a_wheel_and_an_editable_install_have_the_same_names(wheel: Path) -> None:
+    names = {path.name for path in wheel.iterdir() if path.suffix != ".dist-info"}
+    assert names == {"cisterna", "cisterna_boards", "cisterna_sim", "pumpctl"}
+    (finder,) = Path(sysconfig.get_path("purelib")).glob("__editable___cisterna_*_finder.py")
+    mapping = re.search(r"^MAPPING[^=]*= (\{.*\})$", finder.read_text(encoding="utf-8"), re.M)
+    assert mapping is not None
+    assert set(ast.literal_eval(mapping[1])) == names
+    assert all((wheel / name / "py.typed").is_file() for name in names)
+    (points,) = wheel.glob("*.dist-info/entry_points.txt")
+    assert "pumpctl = pumpctl.console:pumpctl" in points.read_text(encoding="utf-8")
 
 
 def test_an_emulated_board_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,33 +134,3 @@ def test_the_emulated_board_answers_the_command(tmp_path: Path) -> None:
     said = run(Home(tmp_path), COMMAND, "--port", "rig", "info", "--json")
     assert said.code == 0, said.err
     assert (said.json["board"], said.json["protocol"]) == ("pico", 1)
-
-
-@pytest.mark.slow
-def test_a_wheel_has_all_that_the_command_needs(tmp_path: Path) -> None:
-    """Unpacked elsewhere, and run with no more than what it depends on."""
-    source, wheels, site = tmp_path / "source", tmp_path / "wheels", tmp_path / "site"
-    source.mkdir()
-    for name in ("boards", "firmware", "sim", "tools"):
-        shutil.copytree(ROOT / name, source / name)
-    for name in ("pyproject.toml", "LICENSE", "README.md"):
-        shutil.copy(ROOT / name, source)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", wheels, source],
-        check=True, timeout=300,
-    )  # fmt: skip
-    (wheel,) = wheels.iterdir()
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    (points,) = site.glob("*.dist-info/entry_points.txt")
-    assert "pumpctl = pumpctl.console:pumpctl" in points.read_text(encoding="utf-8")
-    assert not list(site.glob("host_tests")) + list(site.glob("*tools*"))
-    script = (
-        "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]; "
-        "from pumpctl.console import pumpctl as run; import pumpctl; "
-        f"assert pumpctl.__file__.startswith({os.fspath(site)!r}); run()"
-    )
-    words = ["-P", "-c", script, "--port", "sim", "status", "--json"]
-    said = run(Home(tmp_path), sys.executable, *words, PYTHONPATH=os.fspath(site))
-    assert said.code == 0, said.err
-    assert said.json["mode"] == "BASAL"
