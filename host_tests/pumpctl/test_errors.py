@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -242,7 +243,10 @@ def test_help_lists_every_exit_code(alone: Home) -> None:
 
 
 def test_every_verb_has_help_that_tells_of_the_options_of_all() -> None:
-    for name, command in cli.commands.items():
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
         said = CliRunner().invoke(cli, [name, "--help"])
         assert said.exit_code == 0
         assert command.help

@@ -4,38 +4,59 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from pumpctl.cli import (
-    alarms,
-    bolus,
-    clock,
-    completion,
-    deliver,
-    doctor,
-    keys,
-    limits,
-    log,
-    overview,
-    program,
-    record,
-    reservoir,
-    simulate,
-    staged,
-    term,
-    watch,
-)
 from pumpctl.cli.settings import Settings, TopVerbs
 from pumpctl.errors import PROTECTED, AuthorityError, PumpError, Refused
 from pumpctl.exit_codes import EXIT_CODES, INTERRUPTED
 
+# The verbs, by the file that has them; it is loaded when one of them is asked for.
+_VERBS = {
+    "overview": ("list", "info", "status"),
+    "watch": ("watch",),
+    "program": ("program",),
+    "reservoir": ("refill",),
+    "deliver": ("start", "stop", "suspend", "resume"),
+    "bolus": ("bolus",),
+    "limits": ("limits",),
+    "alarms": ("alarms",),
+    "log": ("log",),
+    "clock": ("clock",),
+    "staged": ("staged",),
+    "keys": ("keys",),
+    "record": ("record", "export"),
+    "term": ("term",),
+    "doctor": ("doctor",),
+    "simulate": ("sim",),
+    "completion": ("completion",),
+}
+_FILES = {verb: file for file, verbs in _VERBS.items() for verb in verbs}
 _CODES = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES)
 
 
+class LazyVerbs(TopVerbs):
+    """The outermost group."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Every verb."""
+        return sorted(_FILES)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The verb, its file loaded now; None if there is none."""
+        if name not in _FILES:
+            return None
+        try:
+            verbs: tuple[click.Command, ...] = import_module(f"pumpctl.cli.{_FILES[name]}").VERBS
+        except KeyboardInterrupt:  # nothing has begun: no word about it
+            sys.exit(INTERRUPTED)
+        return next(verb for verb in verbs if verb.name == name)
+
+
 @click.group(
-    cls=TopVerbs,
+    cls=LazyVerbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
     epilog=f"\b\nExit codes:\n{_CODES}",
 )
@@ -49,14 +70,6 @@ def cli(context: click.Context) -> None:
     Every change is shown and asked for first, and dose changes want the pump's own button.
     """
     context.ensure_object(Settings)
-
-
-for module in (
-    overview, watch, program, reservoir, deliver, bolus, limits, alarms, log, clock, staged, keys,
-    record, term, doctor, simulate, completion,
-):  # fmt: skip
-    for verb in module.VERBS:
-        cli.add_command(verb)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
