@@ -264,6 +264,15 @@ def test_a_connection_that_was_reset_comes_back():
         link.close()
 
 
+def test_a_connection_is_let_go_at_once():
+    with TcpPeer(pump()) as peer:
+        port = SerialPort(peer.port)
+        began_s = time.monotonic()
+        port.close()
+        port.close()
+        assert time.monotonic() - began_s < 0.2
+
+
 def test_half_an_answer_before_a_cut_is_forgotten():
     with TcpPeer(lambda line: reply(line, "12345")[:-4]) as peer:
         link = _link(peer.port)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import select
+import socket
 import time
 from urllib.parse import urlsplit
 
@@ -32,8 +33,13 @@ class SerialPort:
 
     def close(self) -> None:
         """Let go of the port; may be called twice."""
-        # pyserial leaves a socket open that the other end has reset.
         left = getattr(self._serial, "_socket", None)
+        if left is not None and self.port.startswith("socket://"):
+            # pyserial would sleep 0.3 s here, and leaves a socket open that the other end has
+            # reset.
+            self._serial.is_open = False
+            with contextlib.suppress(OSError):
+                left.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._serial.close()
         if left is not None:
