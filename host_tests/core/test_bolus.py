@@ -13,7 +13,7 @@ from cisterna.orders import Refused
 from cisterna.parts.bolus import PATIENT, REFUSALS, BolusHistory
 from cisterna.parts.program import KIND_MINIMUM, KIND_PROFILE, Program
 from cisterna_sim.plant import PlantConfig
-from host_tests.kit.bench import MIDNIGHT_US, Bench, simple
+from host_tests.kit.bench import ALL, MIDNIGHT_US, Bench, simple
 
 US_PER_S = 1_000_000
 HOUR_S = 3_600
@@ -571,7 +571,7 @@ def _let_happen(bench: Bench, pulses: Pulses, what: str, much: int) -> None:
         bench.rig.power_up(1)
         pulses.listen()
         bench.run(3)
-        bench.order("acknowledge", (1 << len(faults.FAULTS)) - 1)
+        bench.order("acknowledge", ALL)
         if much % 2:
             bench.order("set_clock", MIDNIGHT_US + bench.rig.now_us)
 

@@ -9,11 +9,11 @@ from cisterna.events import describe
 from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_CONTINUOUS, Program
 from cisterna_sim.plant import PlantConfig
-from cisterna_sim.rig import Rig
+from cisterna_sim.rig import ALL_ALARMS, SELFTEST_S, Rig
 from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore
 
-ALL = (1 << len(faults.FAULTS)) - 1
+ALL = ALL_ALARMS
 MIDNIGHT_US = 9_648 * 86_400_000_000  # 2026-06-01, a Monday, in us since 2000
 
 
@@ -65,28 +65,18 @@ class Bench:
             on_event=self._hear,
         )
         self.concentration_ug_per_ml = concentration_ug_per_ml
-        self.rig.run_for(3)
+        self.rig.run_for(SELFTEST_S)
         if start:
-            self.set_up(
+            self.rig.set_up(
                 program or simple(dose_ug_per_day * 1000, concentration_ug_per_ml),
-                round(fill_ml * 1e6),
-                limits,
+                limits=Limits(limits) if limits else None,
+                wall_us=MIDNIGHT_US,
             )
 
     def _hear(self, stamp_cs: int, event: int, subject: int, value: int) -> None:
         name, detail = describe(event, subject, value)
         true_us = self.rig.now_us if hasattr(self, "rig") else 0
         self.log.append(Entry(true_us / 1e6, name, detail))
-
-    def set_up(self, program: Program, fill_nl: int, limits: dict[str, int] | None = None) -> None:
-        """Do what a clinic does before the first dose, and start."""
-        if limits:
-            self.order("set_limits", Limits(limits))
-        self.order("set_clock", MIDNIGHT_US)
-        self.order("refill", fill_nl, program.concentration_ug_per_ml)
-        self.order("set_program", program)
-        self.order("acknowledge", ALL)
-        self.order("start")
 
     @property
     def pump(self) -> Any:
@@ -117,8 +107,7 @@ class Bench:
 
     def press(self, seconds: float = 0.5) -> None:
         """Press the button for so long, and let the pump see it."""
-        self.rig.button.until_us = self.rig.now_us + seconds * 1e6
-        self.rig.attend(seconds)
+        self.rig.press(seconds)
         self.rig.run_for(max(1.0, seconds))
 
     @property

@@ -16,8 +16,9 @@ from cisterna.events import describe
 from cisterna.parts.program import Program
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
+from cisterna_sim.rig import SELFTEST_S
 from cisterna_sim.store import DictStore
-from host_tests.kit.bench import ALL, MIDNIGHT_US, Entry, simple
+from host_tests.kit.bench import MIDNIGHT_US, Entry, simple
 
 ROLES = ("observer", "patient", "clinician", "service")
 KEYS = {role: hashlib.sha256(role.encode()).digest() for role in ROLES}
@@ -81,15 +82,16 @@ class Desk:
         self.sent: list[str] = []
         config = PlantConfig(fill_ml=fill_ml or 18.0, posture=False, **plant)
         self.rig = LinkedRig(config, store=store, full_rate=full_rate, on_event=self._hear)
-        self.rig.run_for(3)
+        self.rig.run_for(SELFTEST_S)
         if provisioned:
             self.telemetry.keys.provision([KEYS[role] for role in ROLES])
         if fill_ml:
-            self.order("set_limits", Limits(limits))
-            self.order("set_clock", MIDNIGHT_US)
-            self.order("refill", round(fill_ml * 1e6), 2000)
-            self.order("set_program", program or simple(dose_ug_per_day * 1000))
-            self.order("acknowledge", ALL)
+            self.rig.set_up(
+                program or simple(dose_ug_per_day * 1000),
+                limits=Limits(limits),
+                wall_us=MIDNIGHT_US,
+                start=False,
+            )
             self.pump.history.locked_until_us = 0
             if start:
                 self.order("start")
@@ -148,12 +150,11 @@ class Desk:
 
     def press(self, seconds: float = 0.6) -> None:
         """Press the button for so long, and let the pump see it."""
-        self.rig.press(seconds)
+        self.rig.press_and_release(seconds)
 
     def hold(self, seconds: float) -> None:
         """Hold the button from now on for so long, of which a second passes."""
-        self.rig.button.until_us = self.rig.now_us + seconds * 1e6
-        self.rig.attend(seconds)
+        self.rig.press(seconds)
         self.run(1)
 
     def next_counter(self) -> int:

@@ -7,7 +7,8 @@ from cisterna.base.roles import ROLES
 from cisterna.events import describe
 from cisterna_sim.link import LinkedRig
 from cisterna_sim.plant import PlantConfig
-from host_tests.kit.bench import ALL, MIDNIGHT_US, simple
+from cisterna_sim.rig import SELFTEST_S
+from host_tests.kit.bench import MIDNIGHT_US, simple
 from host_tests.kit.peer import header
 from pumpctl.keys import KeyRing, generate
 
@@ -33,21 +34,13 @@ class PumpEnd:
         self.fates: dict[str, deque[str]] = defaultdict(deque)
         self.lines: list[bytes] = []
         self.pull = lambda: None
-        self.rig.run_for(3)
+        self.rig.run_for(SELFTEST_S)
         if keys is not None:
             made = generate()
             keys.put(SERIAL, made)
             self.rig.telemetry.desk.keys.provision([made[role] for role in ROLES])
-            self._set_up()
-
-    def _set_up(self) -> None:
-        rig, orders = self.rig, self.rig.orders
-        rig.order(orders.set_clock, MIDNIGHT_US)
-        rig.order(orders.refill, 18_000_000, CONCENTRATION_UG_PER_ML)
-        rig.order(orders.set_program, simple(300_000, CONCENTRATION_UG_PER_ML))
-        rig.order(orders.acknowledge, ALL)
-        rig.order(orders.start)
-        rig.run_for(60)
+            self.rig.set_up(simple(300_000, CONCENTRATION_UG_PER_ML), wall_us=MIDNIGHT_US)
+            self.rig.run_for(60)
 
     def answer(self, line: bytes) -> bytes | None:
         """Let a line arrive, or whatever is its fate."""
@@ -86,7 +79,7 @@ class PumpEnd:
         """Reset the board; what it says then."""
         self.rig.power_down()
         self.rig.power_up(0)
-        self.rig.run_for(3)
+        self.rig.run_for(SELFTEST_S)
         self.rig.link.take()
         return BOOT_TEXT
 

@@ -196,7 +196,7 @@ def test_a_bolus_is_shown_confirmed_at_the_pump_and_given(end, clinician):
     with pytest.raises(NotConfirmed, match=r"press the pump's button first.*nothing was changed"):
         change.commit()
     assert clinician.status().mode == "BASAL"
-    end.rig.press()
+    end.rig.press_and_release()
     change.wait_for_press()
     change.commit()
     assert clinician.status().mode == "BOLUS"
@@ -210,7 +210,7 @@ def test_a_program_is_staged_as_it_is_written(end, clinician):
     assert "daily dose changes by +20.0 %" in change.summary
     assert "mean_ng_per_day: 300000 -> 360000" in change.summary
     assert "bolus_dose_ng: 10000 -> 5000" in change.summary
-    end.rig.press()
+    end.rig.press_and_release()
     change.commit()
     assert end.rig.pump.memory.program.pack() == new.pack()
     assert change.state() is None
@@ -222,7 +222,7 @@ def test_a_change_for_two_needs_the_second(end, both):
     change = service.stage_limits({"max_daily_dose_ng": 900_000, "low_nl": 5_000_000})
     assert change.needs_second
     assert ("max_daily_dose_ng", 1_000_000, 900_000) in change.rows
-    end.rig.press()
+    end.rig.press_and_release()
     with pytest.raises(NotConfirmed, match="second role must confirm"):
         change.commit()
     with pytest.raises(AuthorityError, match="another role must confirm"):
@@ -238,7 +238,7 @@ def test_a_refill_with_another_strength_needs_the_second(end, both):
     change = clinician.stage_refill(18_000_000, 1000, 17_900_000)
     assert change.needs_second
     change.confirm(service)
-    end.rig.press()
+    end.rig.press_and_release()
     change.commit()
     assert clinician.reservoir().concentration_ug_per_ml == 1000
 
@@ -247,7 +247,7 @@ def test_the_second_may_be_at_the_same_cable(end, clinician):
     clinician.stop()
     change = clinician.stage_refill(18_000_000, 1000)
     change.confirm(clinician.as_role("service"))
-    end.rig.press()
+    end.rig.press_and_release()
     change.commit()
     assert clinician.reservoir().concentration_ug_per_ml == 1000
 
@@ -255,7 +255,7 @@ def test_the_second_may_be_at_the_same_cable(end, clinician):
 def test_start_is_staged_as_well(end, clinician):
     clinician.stop()
     change = clinician.stage_start()
-    end.rig.press()
+    end.rig.press_and_release()
     change.commit()
     assert clinician.status().mode == "BASAL"
 
@@ -293,7 +293,7 @@ def test_a_dropped_change_is_gone(end, clinician):
     change = clinician.stage_bolus(dose_ng=20_000, duration_s=600)
     change.drop()
     assert change.state() is None
-    end.rig.press()
+    end.rig.press_and_release()
     with pytest.raises(Refused, match=r"nothing with id .* is staged"):
         change.commit()
 
@@ -317,7 +317,7 @@ def test_a_newer_change_takes_the_place_of_an_older(end, clinician):
     new = clinician.stage_bolus(dose_ng=10_000, duration_s=600)
     assert old.state() is None
     assert new.state() is not None
-    end.rig.press()
+    end.rig.press_and_release()
     with pytest.raises(Refused, match="nothing with id"):
         old.commit()
     new.commit()
@@ -472,8 +472,7 @@ def test_an_event_that_is_too_new_keeps_its_number():
 
 def _hold(end):
     """Let somebody press the button at the pump and hold it."""
-    end.rig.button.until_us = end.rig.now_us + 30_000_000
-    end.rig.attend(30)
+    end.rig.press(30)
     end.rig.run_for(1)
 
 
@@ -522,7 +521,7 @@ def test_a_key_is_rotated_and_both_ends_have_it(end, both, keys):
     change = service.stage_key("patient")
     assert "old_fingerprint" in change.details.model_extra
     assert keys.key(SERIAL, "patient") == old
-    end.rig.press()
+    end.rig.press_and_release()
     change.commit()
     assert keys.key(SERIAL, "patient") != old
     assert keys.next_key(SERIAL, "patient") is None
@@ -534,7 +533,7 @@ def test_a_key_is_rotated_and_both_ends_have_it(end, both, keys):
 def test_a_rotation_whose_reply_was_lost_locks_nobody_out(end, served, keys):
     with Pump.open(served.port, role="service", keys=keys, timeout_s=0.2, patience_s=0.2) as pump_:
         change = pump_.stage_key("service")
-        end.rig.press()
+        end.rig.press_and_release()
         end.fates["KEY:ROT:COMM"].append("restart after")
         with pytest.raises(PumpError):
             change.commit()
@@ -547,7 +546,7 @@ def test_a_rotation_whose_reply_was_lost_locks_nobody_out(end, served, keys):
 def test_a_lost_rotation_is_settled_before_another_is_staged(end, served, keys):
     with Pump.open(served.port, role="service", keys=keys, timeout_s=0.2, patience_s=0.2) as pump_:
         change = pump_.stage_key("patient")
-        end.rig.press()
+        end.rig.press_and_release()
         end.fates["KEY:ROT:COMM"].append("restart after")
         with pytest.raises(ReplyLost):
             change.commit()
@@ -570,7 +569,7 @@ def test_keys_are_wiped_with_a_hand_on_the_pump_only(end, served, keys):
             opened.wipe_keys()
         assert keys.pumps() != {}
         end.rig.power_down()
-        end.rig.button.until_us = end.rig.now_us + 20_000_000
+        end.rig.press(20)
         end.rig.power_up(0)
         end.rig.run_for(10)
         opened.wipe_keys()

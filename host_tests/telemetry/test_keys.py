@@ -274,9 +274,8 @@ def boot_with_button(desk: Desk, held_s: float) -> None:
     """Switch off and on with the button held for so long from the start on."""
     desk.rig.power_down()
     desk.run(1)
-    desk.rig.button.until_us = desk.rig.now_us + held_s * 1e6
+    desk.rig.press(held_s)
     desk.rig.power_up(0)
-    desk.rig.attend(held_s)
 
 
 @pytest.mark.req("T03", "T05")

@@ -92,8 +92,7 @@ class LinkedRig(Rig):
         replies = [text for text in self.link.take().decode().splitlines() if text[:1] != "~"]
         return "\n".join(replies)
 
-    def press(self, seconds: float = 0.6) -> None:
-        """Press the button for so long, and let that time pass."""
-        self.button.until_us = self.plant.now_us + round(seconds * 1e6)
-        self.attend(seconds)
+    def press_and_release(self, seconds: float = 0.6) -> None:
+        """Press the button for so long, and let the pump see it come and go."""
+        self.press(seconds)
         self.run_for(seconds + 0.5)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cisterna import events
-from cisterna.base import faults, modes
+from cisterna.base import modes
 from cisterna.parts import occlusion
 from cisterna.parts.program import continuous
 from cisterna_sim.plant import PlantConfig
-from cisterna_sim.rig import Rig
+from cisterna_sim.rig import SELFTEST_S, Rig
 from cisterna_sim.rig_board import default_calibration
 
 RATES_ML_PER_DAY = (0.048, 0.2, 1.0, 10.0)
@@ -55,13 +55,9 @@ def find(rate_ml_per_day: float, compliance_ul_per_kpa: float, seed: int) -> Fou
     )
     calibration = default_calibration(compliance_nl_per_kpa=round(compliance_ul_per_kpa * 1000))
     rig = Rig(config, calibration, on_event=hear)
-    rig.run_for(3)
-    orders = rig.orders
+    rig.run_for(SELFTEST_S)
     dose_ng = round(rate_ml_per_day * _CONCENTRATION_UG_PER_ML * 1000)
-    rig.order(orders.refill, 18_000_000, _CONCENTRATION_UG_PER_ML)
-    rig.order(orders.set_program, continuous(_CONCENTRATION_UG_PER_ML, dose_ng))
-    rig.order(orders.acknowledge, (1 << len(faults.FAULTS)) - 1)
-    rig.order(orders.start)
+    rig.set_up(continuous(_CONCENTRATION_UG_PER_ML, dose_ng))
     # Different seeds are blocked at different hours, among different postures.
     rig.run_for(_FREE_S * (1 + 5 * seed))
     if found or rig.pump.modes.mode != modes.BASAL:

@@ -10,10 +10,12 @@ every cue, and while fluid flows by itself. ``full_rate`` takes them all, with t
 import math
 from collections.abc import Callable
 
+from cisterna.base import faults
 from cisterna.base.journal import decode_entry
-from cisterna.base.settings import Calibration
+from cisterna.base.settings import Calibration, Limits
 from cisterna.controller import Controller
 from cisterna.orders import Orders, Refused
+from cisterna.parts.program import Program
 from cisterna.parts.sampler import PERIOD_US, Channel
 from cisterna.pump import Pump
 from cisterna_sim.clock import BoardClock
@@ -30,6 +32,12 @@ _AFTER_CUE_US = 15_000_000
 _DRIFT_PA = 2_000
 # How far the level may fall until its looks are thought over.
 _LEVEL_AHEAD_NL = 10_000.0
+# Of a button that is never let go the pump has seen all by then.
+_PRESS_SEEN_S = 60.0
+# By then the self-test is over.
+SELFTEST_S = 3
+# The mask of every alarm, for ``orders.acknowledge``.
+ALL_ALARMS = (1 << len(faults.FAULTS)) - 1
 # Below this the board resets rather than browns out (choice).
 RESET_MV = 2_000
 
@@ -146,6 +154,36 @@ class Rig:
             if self.powered:
                 self._tick()
             self.attend()
+
+    def set_up(
+        self,
+        program: Program,
+        *,
+        limits: Limits | None = None,
+        wall_us: int | None = None,
+        start: bool = True,
+    ) -> None:
+        """Do what a clinic does with a new pump once its self-test is over, and start it.
+
+        The refill is told as the plant was filled; ``wall_us`` is the local time now.
+        """
+        orders = self.orders
+        if limits is not None:
+            self.order(orders.set_limits, limits)
+        if wall_us is not None:
+            self.order(orders.set_clock, wall_us)
+        self.order(
+            orders.refill, round(self.config.fill_ml * 1e6), program.concentration_ug_per_ml
+        )
+        self.order(orders.set_program, program)
+        self.order(orders.acknowledge, ALL_ALARMS)
+        if start:
+            self.order(orders.start)
+
+    def press(self, seconds: float = 0.6) -> None:
+        """Press the button now, and hold it for so long; infinity for ever, 0 to let it go."""
+        self.button.until_us = self.now_us + seconds * 1e6
+        self.attend(_PRESS_SEEN_S if math.isinf(seconds) else seconds)
 
     def cue(self, at_us: int, act: Callable[[], None]) -> None:
         """Let ``act`` happen at true time ``at_us``, with full attention around it."""

@@ -54,8 +54,7 @@ class Server:
     def _press(self) -> None:
         self._wanted = False
         seconds = min(_PRESS_S * self._speed, _LONGEST_PRESS_S)
-        self._rig.button.until_us = self._rig.now_us + seconds * 1e6
-        self._rig.attend(seconds)
+        self._rig.press(seconds)
 
     def step(self) -> None:
         """Let a slice of time pass, and what is typed in it be answered."""

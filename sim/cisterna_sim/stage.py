@@ -13,15 +13,13 @@ from cisterna.orders import Refused
 from cisterna.parts.calendar import MINUTES_PER_DAY
 from cisterna_sim.plant import Patient, PlantConfig
 from cisterna_sim.record import Recorder
-from cisterna_sim.rig import RESET_MV, Rig
+from cisterna_sim.rig import ALL_ALARMS, RESET_MV, SELFTEST_S, Rig
 from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.scenario import Scenario
 from cisterna_sim.scenario.events import Event, When
 
 # The clinic sets the pump up in the ten seconds before true time 0.
 _SETUP_US = -10 * US_PER_S
-_SELFTEST_S = 3
-_ALL = (1 << len(faults.FAULTS)) - 1
 _CAUSE_POWER_ON, _CAUSE_POWER_LOST = 0, 1
 _EPOCH = datetime(2000, 1, 1)
 _PLANT_KEYS = (
@@ -73,16 +71,15 @@ class Stage:
 
     def _set_up(self) -> None:
         rig, scenario = self.rig, self.scenario
-        rig.run_for(_SELFTEST_S)
-        orders = rig.orders
-        rig.order(orders.set_limits, scenario.core_limits())
-        rig.order(orders.set_clock, self._wall_start_us + rig.now_us)
-        concentration = scenario.drug.concentration_ug_per_ml
-        rig.order(orders.refill, scenario.reservoir.fill_nl, concentration)
-        rig.order(orders.set_program, scenario.core_program())
-        rig.order(orders.acknowledge, _ALL)
+        rig.run_for(SELFTEST_S)
+        rig.set_up(
+            scenario.core_program(),
+            limits=scenario.core_limits(),
+            wall_us=self._wall_start_us + rig.now_us,
+            start=False,
+        )
         rig.run_until(0)
-        rig.order(orders.start)
+        rig.order(rig.orders.start)
 
     def _mean_ng_per_day(self) -> float:
         program = self.scenario.core_program()
@@ -166,11 +163,6 @@ class Stage:
     def single_bolus(self, dose_ng: int, duration_s: int) -> None:
         """Order one bolus."""
         self.rig.order(self.rig.orders.single_bolus, dose_ng, duration_s)
-
-    def press(self, seconds: float) -> None:
-        """Hold the button for so long."""
-        self.rig.button.until_us = self.rig.now_us + seconds * 1e6
-        self.rig.attend(min(seconds, 60))
 
     @property
     def counted_nl(self) -> int:
@@ -324,7 +316,7 @@ def _order(name: str, *arguments: Any) -> Callable[[Stage, Any], None]:
 
 
 def _mask(name: str) -> int:
-    return _ALL if name == "ALL" else 1 << faults.code_of(name)
+    return ALL_ALARMS if name == "ALL" else 1 << faults.code_of(name)
 
 
 def _extra_pulses(stage: Stage, event: Any) -> None:
@@ -356,9 +348,9 @@ ACTIONS: dict[str, Callable[[Stage, Any], object]] = {
     "encoder_stuck": _sensor("encoder", "stuck"),
     "encoder_ok": _sensor("encoder", "ok"),
     "extra_pulses": _extra_pulses,
-    "press": lambda stage, event: stage.press(event.seconds),
-    "button_stuck": lambda stage, event: stage.press(math.inf),
-    "button_ok": lambda stage, event: stage.press(0.0),
+    "press": lambda stage, event: stage.rig.press(event.seconds),
+    "button_stuck": lambda stage, event: stage.rig.press(math.inf),
+    "button_ok": lambda stage, event: stage.rig.press(0.0),
     "single_bolus": lambda stage, event: stage.single_bolus(
         event.dose_ng, event.duration_min * 60
     ),

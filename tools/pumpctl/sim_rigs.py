@@ -77,8 +77,7 @@ def provision(rig: LinkedRig, ring: KeyRing) -> None:
     )
     ring.put(rig.serial, keys)
     _send_keys(rig, keys)
-    rig.button.until_us = rig.now_us + _HOLD_S * 1e6
-    rig.attend(_HOLD_S)
+    rig.press(_HOLD_S)
     rig.run_for(_SEEN_S)
     reply = _send_keys(rig, keys)
     if "OK" not in reply:

@@ -46,7 +46,7 @@ class SimulatedPump:
     def press(self, seconds: float = 0.6) -> None:
         """Press the button for so long, and let the pump see that it is let go."""
         with self._alive():
-            self.rig.press(seconds)
+            self.rig.press_and_release(seconds)
             self._pace()
 
     def run(self, seconds: float) -> None:

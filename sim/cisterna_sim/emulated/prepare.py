@@ -3,12 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from cisterna.base import faults
 from cisterna.base.settings import Calibration, Limits
 from cisterna.memory import Memory
 from cisterna.parts.program import Program
 from cisterna_sim.plant import Plant, PlantConfig
-from cisterna_sim.rig import Rig
+from cisterna_sim.rig import SELFTEST_S, Rig
 from hal.files import FilesStore
 
 FOLDER = "/state"
@@ -22,13 +21,8 @@ def delivering(
 ) -> tuple[Plant, dict[str, bytes]]:
     """A rig whose pump was set up, has delivered, and lost its power: plant and files."""
     rig = Rig(config, calibration)
-    rig.run_for(3)
-    orders = rig.orders
-    rig.order(orders.set_limits, limits)
-    rig.order(orders.refill, round(config.fill_ml * 1e6), program.concentration_ug_per_ml)
-    rig.order(orders.set_program, program)
-    rig.order(orders.acknowledge, (1 << len(faults.FAULTS)) - 1)
-    rig.order(orders.start)
+    rig.run_for(SELFTEST_S)
+    rig.set_up(program, limits=limits)
     rig.run_for(_LOCKED_S)
     rig.power_down()
     return rig.plant, _as_files(rig.store.records, list(rig.store.entries()))

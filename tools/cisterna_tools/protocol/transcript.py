@@ -94,7 +94,7 @@ class Transcript:
 
     def _press(self) -> None:
         self._note("(the pump's button is pressed)")
-        self._rig.press()
+        self._rig.press_and_release()
 
     def _typed(self) -> None:
         with self._as("typed"):
@@ -110,8 +110,7 @@ class Transcript:
         with self._as("provision"):
             self._ask(line)
             self._note("(the pump's button is pressed and held)")
-            self._rig.button.until_us = self._rig.now_us + 3e6
-            self._rig.attend(3)
+            self._rig.press(3)
             self._rig.run_for(1)
             self._ask(line)
         self._rig.run_for(5)
