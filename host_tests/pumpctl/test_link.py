@@ -47,7 +47,7 @@ def kind(request):
 
 
 @pytest.fixture
-def talk_to(kind):
+def exchange_with(kind):
     """Opens an Exchange with a peer that answers by a script."""
     opened = []
 
@@ -63,32 +63,32 @@ def talk_to(kind):
         each.close()
 
 
-def test_a_question_gets_the_answer_with_its_tag(talk_to):
-    talk, peer = talk_to(pump(RES_VOL="12345"))
-    assert talk.identify() == Identity("Cisterna", "pico", "E66", "0.1.0")
-    assert talk.ask("RES:VOL?") == "12345"
+def test_a_question_gets_the_answer_with_its_tag(exchange_with):
+    exchange, peer = exchange_with(pump(RES_VOL="12345"))
+    assert exchange.identify() == Identity("Cisterna", "pico", "E66", "0.1.0")
+    assert exchange.ask("RES:VOL?") == "12345"
     assert re.fullmatch(rb"#\w{8} RES:VOL\? \*[0-9A-F]{8}", peer.lines[-1])
 
 
-def test_a_refusal_is_raised_with_number_and_text(talk_to):
-    talk, _ = talk_to(pump(LOG='ERR -222,"Data out of range; first = -1"'))
+def test_a_refusal_is_raised_with_number_and_text(exchange_with):
+    exchange, _ = exchange_with(pump(LOG='ERR -222,"Data out of range; first = -1"'))
     with pytest.raises(
         Refused, match=r"pump refused LOG\?: Data out of range; first = -1"
     ) as info:
-        talk.ask("LOG?", -1, 16)
+        exchange.ask("LOG?", -1, 16)
     assert (info.value.number, info.value.exit_code) == (-222, 5)
 
 
-def test_telemetry_in_between_is_set_aside(talk_to):
+def test_telemetry_in_between_is_set_aside(exchange_with):
     def answer(line):
         said = reply(line, "7")
         return b'~{"seq":1}\n' + said[:5] + said[5:] + b'~{"seq":2}\r\n'
 
-    talk, _ = talk_to(answer)
-    assert talk.ask("PROG:RATE?") == "7"
-    assert talk.link.telemetry(0) == b'~{"seq":1}'
-    assert talk.link.telemetry(TIMEOUT_S) == b'~{"seq":2}'
-    assert talk.link.telemetry(0) is None
+    exchange, _ = exchange_with(answer)
+    assert exchange.ask("PROG:RATE?") == "7"
+    assert exchange.link.telemetry(0) == b'~{"seq":1}'
+    assert exchange.link.telemetry(TIMEOUT_S) == b'~{"seq":2}'
+    assert exchange.link.telemetry(0) is None
 
 
 def test_telemetry_that_nobody_takes_drops_the_oldest_and_counts(kind):
@@ -100,7 +100,7 @@ def test_telemetry_that_nobody_takes_drops_the_oldest_and_counts(kind):
         link.close()
 
 
-def test_an_answer_in_pieces_is_put_together(talk_to):
+def test_an_answer_in_pieces_is_put_together(exchange_with):
     said: list = []
 
     def answer(line):
@@ -110,13 +110,13 @@ def test_an_answer_in_pieces_is_put_together(talk_to):
             time.sleep(0.002)
         return data[-1:]
 
-    talk, peer = talk_to(answer, timeout_s=2)
+    exchange, peer = exchange_with(answer, timeout_s=2)
     said.append(peer)
-    assert talk.ask("RES:VOL?") == "12345"
+    assert exchange.ask("RES:VOL?") == "12345"
     assert len(peer.lines) == 1
 
 
-def test_answers_out_of_order_are_told_apart_by_their_tags(talk_to):
+def test_answers_out_of_order_are_told_apart_by_their_tags(exchange_with):
     late: list = []
 
     def answer(line):
@@ -124,12 +124,12 @@ def test_answers_out_of_order_are_told_apart_by_their_tags(talk_to):
         # The first comes only with the second, before it and after it.
         return None if len(late) == 1 else late[0] + late[-1] + late[0]
 
-    talk, _ = talk_to(answer)
-    assert talk.ask("A?") == "1"
-    assert talk.ask("B?") == "2"
+    exchange, _ = exchange_with(answer)
+    assert exchange.ask("A?") == "1"
+    assert exchange.ask("B?") == "2"
 
 
-def test_a_spoilt_answer_is_asked_for_again(talk_to):
+def test_a_spoilt_answer_is_asked_for_again(exchange_with):
     asked = []
 
     def answer(line):
@@ -137,35 +137,37 @@ def test_a_spoilt_answer_is_asked_for_again(talk_to):
         said = reply(line, "12345")
         return said if len(asked) == TRIES else said.replace(b"12345", b"12346")
 
-    talk, peer = talk_to(answer)
-    assert talk.ask("RES:VOL?") == "12345"
+    exchange, peer = exchange_with(answer)
+    assert exchange.ask("RES:VOL?") == "12345"
     assert len(peer.lines) == len(set(peer.lines)) == TRIES
 
 
-def test_an_answer_without_a_check_sum_is_not_taken(talk_to):
-    talk, _ = talk_to(lambda line: reply(line, "12345").partition(b" *")[0] + b"\n")
+def test_an_answer_without_a_check_sum_is_not_taken(exchange_with):
+    exchange, _ = exchange_with(lambda line: reply(line, "12345").partition(b" *")[0] + b"\n")
     with pytest.raises(LinkError):
-        talk.ask("RES:VOL?")
+        exchange.ask("RES:VOL?")
 
 
 @pytest.mark.parametrize(
     "said", [b'ERR -360,"Communication error"\n', b'ERR -101,"Invalid character"\n']
 )
-def test_a_question_that_noise_spoilt_is_asked_again_at_once(talk_to, said):
+def test_a_question_that_noise_spoilt_is_asked_again_at_once(exchange_with, said):
     said_first = iter([said])
-    talk, _ = talk_to(lambda line: next(said_first, None) or reply(line, "1"), timeout_s=30)
+    exchange, _ = exchange_with(
+        lambda line: next(said_first, None) or reply(line, "1"), timeout_s=30
+    )
     began_s = time.monotonic()
-    assert talk.ask("A?") == "1"
+    assert exchange.ask("A?") == "1"
     assert time.monotonic() - began_s < 10
 
 
-def test_a_restart_in_between_is_asked_over_at_once(talk_to):
+def test_a_restart_in_between_is_asked_over_at_once(exchange_with):
     boot = iter([b"cisterna 0.1.0 on pico running\n"])
-    talk, _ = talk_to(lambda line: next(boot, None) or reply(line, "1"), timeout_s=30)
+    exchange, _ = exchange_with(lambda line: next(boot, None) or reply(line, "1"), timeout_s=30)
     began_s = time.monotonic()
-    assert talk.ask("A?") == "1"
+    assert exchange.ask("A?") == "1"
     assert time.monotonic() - began_s < 10
-    assert talk.link.boots == 1
+    assert exchange.link.boots == 1
 
 
 # What is heard where no pump answers, the error, and what it says.
@@ -192,13 +194,13 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("stranger", range(len(STRANGERS)))
-def test_what_is_no_pump_is_explained_in_a_line(talk_to, stranger):
+def test_what_is_no_pump_is_explained_in_a_line(exchange_with, stranger):
     answer, error, said = STRANGERS[stranger]
-    talk, _ = talk_to(answer, timeout_s=0.1)
+    exchange, _ = exchange_with(answer, timeout_s=0.1)
     with pytest.raises(error, match=said) as info:
-        talk.identify()
+        exchange.identify()
     text = str(info.value)
-    assert talk.link.port in text
+    assert exchange.link.port in text
     assert "\n" not in text
     assert text.isprintable()
     assert info.value.exit_code == 4
@@ -213,22 +215,22 @@ def test_half_a_line_that_somebody_left_is_ended_first(kind):
         link.close()
 
 
-def test_a_pulled_cable_is_noticed_at_once(talk_to):
+def test_a_pulled_cable_is_noticed_at_once(exchange_with):
     def answer(line):
         if header(line) == "STAT?":
             peer.pull()
             return None
         return reply(line, "1")
 
-    talk, peer = talk_to(answer, timeout_s=30)
-    assert talk.ask("A?") == "1"
+    exchange, peer = exchange_with(answer, timeout_s=30)
+    assert exchange.ask("A?") == "1"
     began_s = time.monotonic()
     with pytest.raises(LinkLost, match=r"link was cut .*; look at cable and power") as info:
-        talk.ask("STAT?")
+        exchange.ask("STAT?")
     assert time.monotonic() - began_s < 10
     assert "\n" not in str(info.value)
     with pytest.raises(LinkLost):
-        talk.ask("A?")
+        exchange.ask("A?")
 
 
 def test_a_link_comes_back_as_soon_as_its_port_does(tmp_path):
@@ -237,30 +239,30 @@ def test_a_link_comes_back_as_soon_as_its_port_does(tmp_path):
     with PtyPeer(pump()) as first, PtyPeer(pump()) as second:
         device.symlink_to(first.port)
         link = _link(str(device))
-        talk = Exchange(link, TIMEOUT_S)
-        talk.identify()
+        exchange = Exchange(link, TIMEOUT_S)
+        exchange.identify()
         first.pull()
         device.unlink()
         with pytest.raises(LinkLost):
-            talk.ask("STAT?")
+            exchange.ask("STAT?")
         with pytest.raises(PortMissing):
             link.reopen(0)
         threading.Timer(0.5, lambda: device.symlink_to(second.port)).start()
         link.reopen(10)
-        talk.identify()
+        exchange.identify()
         link.close()
 
 
 def test_a_connection_that_was_reset_comes_back():
     with TcpPeer(pump()) as peer:
         link = _link(peer.port)
-        talk = Exchange(link, TIMEOUT_S)
-        talk.identify()
+        exchange = Exchange(link, TIMEOUT_S)
+        exchange.identify()
         peer.pull()
         with pytest.raises(LinkLost):
-            talk.ask("STAT?")
+            exchange.ask("STAT?")
         link.reopen(5)
-        talk.identify()
+        exchange.identify()
         link.close()
 
 

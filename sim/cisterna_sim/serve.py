@@ -33,11 +33,11 @@ class Server:
         rig: LinkedRig,
         terminals: Terminals,
         speed: float = 1.0,
-        look: Callable[[], object] = bool,
+        after_slice: Callable[[], object] = bool,
     ) -> None:
-        """``look`` is called after every slice, for what happens on a condition."""
+        """``after_slice`` is called after every slice of time, for what happens on a condition."""
         self._rig = rig
-        self._look = look
+        self._after_slice = after_slice
         self._terminals = terminals
         self._speed = speed
         self._wanted = False
@@ -63,7 +63,7 @@ class Server:
             self._press()
         passed_us = round((began_s - self._began_s) * self._speed * 1e6)
         rig.run_until(max(rig.now_us, self._began_us + passed_us))
-        self._look()
+        self._after_slice()
         self._terminals.say(rig.link.take())
         if time.monotonic() - began_s > _SLICE_S:
             self._pace()

@@ -37,7 +37,7 @@ class SimulatedPump:
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             keys = Path(folder) / "keys.toml"
         self.keys = keys if isinstance(keys, KeyRing) else KeyRing(keys)
-        self.rig, self._stage = sim_rigs.delivering(sim_rigs.plan(), SERIAL)
+        self.rig, _ = sim_rigs.delivering(sim_rigs.plan(), SERIAL)
         sim_rigs.provision(self.rig, self.keys)
         self._speed = speed
         self._interrupted = False

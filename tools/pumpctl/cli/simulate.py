@@ -47,12 +47,12 @@ def sim(
 
     if blank and name is not None:
         raise click.UsageError("give --blank or --scenario, not both")
-    look: Callable[[], object] = bool
+    after_slice: Callable[[], object] = bool
     if blank:
         rig = sim_rigs.unset(serial)
     else:
         rig, stage = sim_rigs.delivering(sim_rigs.plan(name), serial)
-        look = stage.look_at_content
+        after_slice = stage.look_at_content
         sim_rigs.provision(rig, KeyRing(settings.keys))
     try:
         terminals = Terminals(tcp, link)
@@ -71,7 +71,7 @@ def sim(
                 f"  e.g. pumpctl --port {ports[0]} status\n"
                 "Enter presses its button, Ctrl-C ends it.",
             )
-            run(Server(rig, terminals, settings.speed, look), hands)
+            run(Server(rig, terminals, settings.speed, after_slice), hands)
     finally:
         terminals.close()
 
