@@ -14,7 +14,7 @@ try:
     gc.threshold(32_768)
 
     from hal import loop
-except (ImportError, ValueError) as error:  # not all of it was copied, or not of one MicroPython
-    print(f"cisterna: not dosing: the firmware is not whole, {error}; run make flash")
+except Exception as error:  # not all of it was copied, not of one MicroPython, or a part is hidden
+    print(f"cisterna: not dosing: the firmware is not whole, {error!r}; run make flash")
 else:
     loop.main(board)

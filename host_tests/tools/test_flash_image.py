@@ -80,6 +80,17 @@ def test_the_image_is_copied_and_what_hides_it_removed(board, tmp_path):
     assert {path.name for path in board.root.iterdir() if path.is_dir()} == {"state", "lib"}
 
 
+def test_a_board_that_older_files_keep_silent_is_cleared_too(board, tmp_path, monkeypatch):
+    def silent(device, patience_s):
+        raise FlashError("has not said what it runs")
+
+    monkeypatch.setattr(whole, "said", silent)
+    done = _flash(tmp_path / "drive", "--port", "tty")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, f"tty: {RUNS}")
+    done = _flash(tmp_path / "drive", "--port", "tty")
+    assert (done.exit_code, done.stderr) == (1, "make flash: has not said what it runs\n")
+
+
 def test_without_a_drive_the_board_keeps_its_files(board, tmp_path):
     done = _flash(tmp_path / "elsewhere", "--port", "tty")
     assert done.exit_code == 1

@@ -33,7 +33,13 @@ def flash(board: str, device: str, drive: str, patience_s: int) -> str:
     drives.copy(image, ready)
     click.echo(f"copied to {ready}")
     device = device or _back(patience_s)
-    line = said(device, patience_s)
+    try:
+        line = said(device, patience_s)
+    except FlashError:
+        # Older files may have started in the image's place, and ended.
+        line = _uncover(device, patience_s)
+        if not line:
+            raise
     if "not dosing:" in line:
         line = _uncover(device, patience_s) or line
     return f"{device}: {line}"
