@@ -17,7 +17,7 @@ RING_BYTES = const(4_096)
 FLUSH_BYTES = const(64)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Protocol
 
     class Source(Protocol):
@@ -44,14 +44,16 @@ class Console:
         source: "Source",
         sink: "Sink",
         readable: "Callable[[], bool]",
-        writable: "Callable[[], bool]",
+        room: "Callable[[int], Iterable[object]]",
         ring_bytes: int = RING_BYTES,
     ) -> None:
-        """``readable`` and ``writable`` say whether one byte would go without waiting."""
+        """``readable`` says whether a byte has come. ``room`` waits so many ms, here 0, and gives
+        anything at all if one byte would go: as a poll's ``ipoll``, since every call between it
+        and ``flush`` costs time for each byte of each reply."""
         self._source = source
         self._sink = sink
         self._readable = readable
-        self._writable = writable
+        self._room = room
         self._ring = bytearray(ring_bytes)
         self._first = 0
         self._one = bytearray(1)
@@ -81,11 +83,15 @@ class Console:
     def flush(self, limit: int = FLUSH_BYTES) -> int:
         """Pass on as much of the ring as goes now, at most ``limit`` bytes; bytes still held."""
         # Names of its own, as this is most of the time that a long reply takes.
-        one, ring, writable, write = self._one, self._ring, self._writable, self._sink.write
+        one, ring, room, write = self._one, self._ring, self._room, self._sink.write
         place, size = self._first, len(self._ring)
         left = self.held
         stay = max(0, left - limit)
-        while left > stay and writable():
+        while left > stay:
+            for _ in room(0):
+                break
+            else:
+                break
             one[0] = ring[place]
             if not write(one):
                 break
@@ -109,9 +115,4 @@ def on_stdio() -> Console:
             return True
         return False
 
-    def writable() -> bool:
-        for _ in out.ipoll(0):
-            return True
-        return False
-
-    return Console(sys.stdin.buffer, sys.stdout.buffer, readable, writable)
+    return Console(sys.stdin.buffer, sys.stdout.buffer, readable, out.ipoll)

@@ -207,7 +207,11 @@ class Host:
         self.got = bytearray()
         self.sent = bytearray()
         self.console = Console(
-            self, self, lambda: len(self.sent) > 0, lambda: self.room > 0, ring_bytes=64
+            self,
+            self,
+            lambda: len(self.sent) > 0,
+            lambda wait_ms: [self] if self.room > 0 else [],
+            ring_bytes=64,
         )
 
     def write(self, data):
