@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from host_tests.kit.served import Home, Served
 
 surroundings.settle()
+# 25 examples on the way; CI and LONG=1 draw 100 of each, unless a test says how many.
 # A deadline would judge the machine's load, not the pump.
-settings.register_profile("default", deadline=None)
+settings.register_profile("default", deadline=None, max_examples=25)
+settings.register_profile("long", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 _LONG = os.environ.get("LONG") == "1"
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.load_profile("ci" if os.environ.get("CI") else "long" if _LONG else "default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
