@@ -2,7 +2,8 @@
 
 A record is the file of its name, written whole. The event ring is a row of segments
 ``events.<number>`` of up to SEGMENT_ENTRIES entries, the highest number being the newest. When a
-new segment is begun the oldest go, as long as ``min_entries`` stay.
+new segment is begun the oldest go, as long as ``min_entries`` stay; opening removes none, since
+newer firmware that keeps more may have written them.
 
 What is relied on: a power cut while a file is written leaves it as it was before it was opened or
 as it is after ``close``. LittleFS promises that, but for the first write of a new file, which it
@@ -56,7 +57,6 @@ class FilesStore:
                     self._torn = size % ENTRY_SIZE != 0
         except OSError as error:
             raise self._error("be opened", folder, error) from error
-        self._forget_oldest()
 
     def _names(self) -> "list[str]":
         try:

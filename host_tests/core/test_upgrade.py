@@ -19,12 +19,18 @@ from cisterna_sim.plant import PlantConfig
 from cisterna_sim.rig import Rig
 from cisterna_sim.rig_board import default_calibration
 from cisterna_sim.store import DictStore, PowerCut
+from hal.files import FilesStore
 from host_tests.kit.upgrade import FACTS, store
 
 POWER_LOST = BOOT_CAUSES.index("power lost while delivering")
 CONFIG = PlantConfig(fill_ml=15.9, concentration_ug_per_ml=FACTS["concentration_ug_per_ml"])
 SETTLED = FACTS["forward"]
 CHARGED = SETTLED + FACTS["unconfirmed_steps"]
+# As 0.1.0 stored counter 1042 with the tag b7 after counter 41: the flash holds no counter.
+COUNTER = {
+    "counter.a": "57c101000200000010001204000000000000623700000000000030710c3f",
+    "counter.b": "57c1010001000000100029000000000000006100000000000000724b80c4",
+}
 
 
 @pytest.fixture
@@ -70,6 +76,26 @@ def test_every_record_of_0_1_0_is_read(left: DictStore) -> None:
     ]
     assert Counter(left).value == 0
     assert SETTLED <= FACTS["true_pulses"] <= CHARGED
+
+
+@pytest.mark.req("I07", "T02")
+def test_the_counter_of_0_1_0_is_read_so_that_no_old_line_is_taken() -> None:
+    left = DictStore()
+    left.records = {name: bytes.fromhex(data) for name, data in COUNTER.items()}
+    counter = Counter(left)
+    assert (counter.value, counter.tag) == (1042, "b7")
+    counter.persist(1043, "b8")
+    assert Counter(left).value == 1043
+
+
+@pytest.mark.req("I07")
+def test_opening_the_files_removes_no_entries_of_firmware_that_keeps_more(tmp_path: Path) -> None:
+    keeps_more = FilesStore(str(tmp_path), segment_entries=2, min_entries=8)
+    for _ in range(12):
+        keeps_more.append(bytes(journal.ENTRY_SIZE))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    FilesStore(str(tmp_path), segment_entries=2, min_entries=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 @pytest.mark.req("I07")
