@@ -113,14 +113,17 @@ class Orders:
         for _ in self.check_program_in_pieces(program):
             pass
 
-    def check_program_in_pieces(self, program: "Program") -> "Iterator[None]":
-        """``check_program``, which takes long for a long program, a piece at a time."""
+    def check_program_in_pieces(self, program: "Program") -> "Iterator[int]":
+        """``check_program``, which takes long for a long program, a piece at a time. What comes
+        last is the program's ``day_bound_nl``."""
         pump = self._pump
         limits, ledger = pump.memory.limits, pump.ledger
         program.check_rates(limits)
-        yield
-        bound_nl = program.check_doses(limits)
-        yield
+        bound_nl = 0
+        yield bound_nl
+        for bound_nl in program.day_bound_in_pieces(limits):
+            yield bound_nl
+        program.check_doses(limits, bound_nl)
         concentration, limit_ng = program.concentration_ug_per_ml, limits.max_daily_dose_ng
         if ledger.known and ledger.concentration_ug_per_ml != concentration:
             raise Refused(
@@ -143,7 +146,7 @@ class Orders:
                     "the program, after what the last 24 h have delivered, would pass "
                     f"max_daily_dose_ng = {limit_ng}; lower the dose or wait"
                 )
-            yield
+            yield bound_nl
 
     def _flat(self, program: "Program") -> bool:
         """True if ``program`` and all programs of the last 24 h have one rate each."""

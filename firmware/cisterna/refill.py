@@ -68,8 +68,13 @@ class RefillWatch:
         return seconds_to(self.low_nl, left_nl, worst_nl), seconds_to(empty_nl, left_nl, worst_nl)
 
 
-def worst_day_nl(program: "Program | None", limits: "Limits") -> int:
-    """Most that a day of ``program`` can use, in nL, every allowed patient bolus being taken."""
+def worst_day_nl(
+    program: "Program | None", limits: "Limits", bound_nl: "int | None" = None
+) -> int:
+    """Most that a day of ``program`` can use, in nL, every allowed patient bolus being taken.
+    ``bound_nl`` is its ``day_bound_nl`` where that is known."""
     if program is None:
         return limits.min_rate_nl_per_day
-    return max(1, program.day_bound_nl(limits) + program.daily_cap * program.bolus_nl())
+    if bound_nl is None:
+        bound_nl = program.day_bound_nl(limits)
+    return max(1, bound_nl + program.daily_cap * program.bolus_nl())

@@ -55,24 +55,30 @@ class Conversation:
     async def listen(self) -> None:
         """Take up what is typed, for good."""
         console, telemetry, now_us = self._console, self._telemetry, self._now_us
+        collect = telemetry.collect
         source = asyncio.StreamReader(sys.stdin.buffer)
         while True:
             data = await source.read(1)
             byte = data[0]
             taken = 0
             while byte >= 0:
-                # Only the end of a line takes the time into account.
-                if telemetry.receive(now_us() if byte == _LF else 0, byte):
-                    self._changed()
-                while telemetry.busy:  # a long answer is made between the pump's steps
-                    await asyncio.sleep_ms(0)
-                    if telemetry.proceed(now_us()):
-                        self._changed()
+                if byte == _LF:
+                    await self._end_of_line(telemetry.receive(now_us(), byte))
+                    break
+                collect(byte)
                 taken += 1
-                self._lines += byte == _LF
-                more = byte != _LF and taken < _SLICE_BYTES
-                byte = console.read() if more else -1
+                byte = console.read() if taken < _SLICE_BYTES else -1
             self.spoken()
+
+    async def _end_of_line(self, changed: bool) -> None:
+        """See a line to its end: a long answer is made between the pump's steps."""
+        telemetry = self._telemetry
+        while telemetry.busy:
+            await asyncio.sleep_ms(0)
+            changed = telemetry.proceed(self._now_us())
+        if changed:
+            self._changed()
+        self._lines += 1
 
     async def speak(self) -> None:
         """Pass on what was written, for good."""

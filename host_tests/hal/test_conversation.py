@@ -40,7 +40,7 @@ def turns(monkeypatch: pytest.MonkeyPatch, typed: bytes) -> list[tuple[int, int]
     )
     monkeypatch.setattr(conversation, "asyncio", micropython_asyncio)
     console = SimpleNamespace(held=0, read=lambda: left.pop(0) if left else -1)
-    pump = SimpleNamespace(receive=receive, busy=False)
+    pump = SimpleNamespace(receive=receive, collect=taken.append, busy=False)
     talk = conversation.Conversation(console, pump, lambda: 0, lambda: None, lambda: True)
     with pytest.raises(Typed):
         asyncio.run(talk.listen())

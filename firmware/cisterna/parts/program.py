@@ -21,6 +21,8 @@ from ..base.units import LimitError, check_int, dose_from_volume, rate_from_dose
 from .calendar import ALL_DAYS, MINUTES_PER_DAY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..base.settings import Limits
 
 KIND_STOPPED = const(0)
@@ -134,7 +136,7 @@ class Program(Sealed):
     def check_against(self, limits: "Limits") -> None:
         """Raise LimitError if a rate, the daily dose or the bolus passes the limits."""
         self.check_rates(limits)
-        self.check_doses(limits)
+        self.check_doses(limits, self.day_bound_nl(limits))
 
     def check_rates(self, limits: "Limits") -> None:
         """The first part of ``check_against``: each segment's rate."""
@@ -144,17 +146,14 @@ class Program(Sealed):
             if not low <= rate <= high:
                 check_int(f"rate of the segment at minute {start_min}", rate, low, high, "nL/day")
 
-    def check_doses(self, limits: "Limits") -> int:
-        """The second part: the highest 24 h and the bolus. Returns ``day_bound_nl``, which takes
-        long to find."""
-        bound_nl = self.day_bound_nl(limits)
+    def check_doses(self, limits: "Limits", bound_nl: int) -> None:
+        """The second part, which takes ``day_bound_nl``: the highest 24 h, and the bolus."""
         top_ng = dose_from_volume(bound_nl, self.concentration_ug_per_ml)
         check_int("dose of the highest 24 h", top_ng, 0, limits.max_daily_dose_ng, "ng")
         if self.bolus_dose_ng:
             volume = volume_from_dose(self.bolus_dose_ng, self.concentration_ug_per_ml)
             rate, high = volume * 86_400 // self.bolus_s, limits.max_rate_nl_per_day
             check_int("patient bolus rate", rate, 1, high, "nL/day")
-        return bound_nl
 
     @property
     def by_clock(self) -> bool:
@@ -205,8 +204,16 @@ class Program(Sealed):
         which is delivered until the midnight after the clock was set. On top of it one hour of
         the highest rate, since a clock change may squeeze or stretch a day by an hour.
         """
+        bound_nl = 0
+        for found_nl in self.day_bound_in_pieces(limits):
+            bound_nl = found_nl
+        return bound_nl
+
+    def day_bound_in_pieces(self, limits: "Limits") -> "Iterator[int]":
+        """``day_bound_nl``, for whom that takes too long; what comes last is it."""
         if not self.by_clock:
-            return self.day_rates(0, limits)[0][1]
+            yield self.day_rates(0, limits)[0][1]
+            return
         week = [self.day_rates(weekday, limits) for weekday in range(7)]
         total = sum([volume_between(rates, 0, MINUTES_PER_DAY) for rates in week])
         mean = total // (7 * MINUTES_PER_DAY)  # as in mean_rate
@@ -219,13 +226,15 @@ class Program(Sealed):
         # at one of those. Each list has a place for each of them.
         heads, tails = [0] * len(minutes), [0] * len(minutes)
         for rates in days:
+            yield 0
             _raise_above(rates, mean, minutes, heads, tails)
+        yield 0
         head = above = 0
         for place in range(len(minutes)):
             head = max(head, heads[place])  # of any minute so far
             above = max(above, head + tails[place])
         highest = max([row[1] for rates in days for row in rates])
-        return mean - (-(above + highest * 60) // MINUTES_PER_DAY)
+        yield mean - (-(above + highest * 60) // MINUTES_PER_DAY)
 
     def pack(self) -> bytes:
         """The program as bytes."""

@@ -106,12 +106,18 @@ def state(pump: "Pump") -> str:
     )
 
 
-def refill_s(pump: "Pump", program: "Program | None", content_nl: "int | None") -> object:
-    """Seconds until ``content_nl`` is empty under ``program``; None if that is not known."""
+def refill_s(
+    pump: "Pump",
+    program: "Program | None",
+    content_nl: "int | None",
+    bound_nl: "int | None" = None,
+) -> object:
+    """Seconds until ``content_nl`` is empty under ``program``; None if that is not known.
+    ``bound_nl`` is the program's ``day_bound_nl`` where that is known."""
     limits = pump.memory.limits
     if content_nl is None or program is None:
         return None
-    return seconds_to(limits.empty_nl, content_nl, worst_day_nl(program, limits))
+    return seconds_to(limits.empty_nl, content_nl, worst_day_nl(program, limits, bound_nl))
 
 
 def wall_s(pump: "Pump", now_us: int) -> "int | None":

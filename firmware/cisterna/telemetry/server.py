@@ -76,6 +76,8 @@ class Telemetry:
         self.desk = Desk(orders, controller.pump, link, entropy, name, serial)
         self._link = link
         self._decoder = LineDecoder()
+        # For a byte that ends no line, in a shorter way than ``receive``.
+        self.collect = self._decoder.feed
         self._way: "Pieces | None" = None
 
     @property
@@ -84,8 +86,7 @@ class Telemetry:
         return self._way is not None
 
     def receive(self, now_us: int, byte: int) -> bool:
-        """Take one byte; True if it ended a line that may have changed something: tick then.
-        The time counts at the end of a line alone."""
+        """Take one byte; True if it ended a line that may have changed something: tick then."""
         try:
             line = self._decoder.feed(byte)
         except CommandError as refusal:
@@ -119,6 +120,8 @@ class Telemetry:
         try:
             request = parse(line)
             tag = request.tag
+            if len(request.args) > _PIECE:
+                now_us = yield
             call = Call(desk, request, commands.find(request.header), now_us)
             if request.mac:
                 session = desk.sessions.check(now_us, request)

@@ -187,7 +187,9 @@ def stage_program(call: "Call") -> "Generator[None, int, Change]":
     segments = tuple([(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)])
     new = Program(KINDS.index(kind), concentration, segments, bolus_ng, bolus_s, lockout_s, cap)
     call.now_us = yield
-    for _ in orders.check_program_in_pieces(new):
+    new_bound_nl = 0
+    for found_nl in orders.check_program_in_pieces(new):
+        new_bound_nl = found_nl
         call.now_us = yield
     old, limits = pump.memory.program, pump.memory.limits
     old_mean = None if old is None else old.mean_rate(limits)
@@ -197,10 +199,10 @@ def stage_program(call: "Call") -> "Generator[None, int, Change]":
     new_ng = dose_from_volume(new_mean, concentration)
     content_nl = remaining_nl(pump)
     old_concentration = _concentration(call)
-    old_refill_s = refill_s(pump, old, content_nl)
-    call.now_us = yield
-    new_refill_s = refill_s(pump, new, content_nl)
-    call.now_us = yield
+    old_bound_nl = 0
+    for found_nl in () if old is None else old.day_bound_in_pieces(limits):
+        old_bound_nl = found_nl
+        call.now_us = yield
     summary = members(
         [
             ("old_kind", None if old is None else KINDS[old.kind]),
@@ -214,8 +216,8 @@ def stage_program(call: "Call") -> "Generator[None, int, Change]":
             ("change_permille", permille(old_ng, new_ng)),
             ("old_bolus_dose_ng", None if old is None else old.bolus_dose_ng),
             ("new_bolus_dose_ng", bolus_ng),
-            ("old_refill_in_s", old_refill_s),
-            ("new_refill_in_s", new_refill_s),
+            ("old_refill_in_s", refill_s(pump, old, content_nl, old_bound_nl)),
+            ("new_refill_in_s", refill_s(pump, new, content_nl, new_bound_nl)),
         ]
     )
     return Change("PROG", summary, "set_program", (new,), concentration != old_concentration)
