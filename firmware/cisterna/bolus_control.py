@@ -140,6 +140,15 @@ class BolusControl:
             return RATE
         return GRANTED
 
+    def given_ng(self) -> int:
+        """Bolus dose of the last 24 h in ng, with what the running bolus has given so far."""
+        pump = self._pump
+        given_ng = pump.history.dose_ng(pump.now_us)
+        if pump.bolus is not None:
+            running_nl = pump.bolus.delivered_nl(pump.now_us)
+            given_ng += dose_from_volume(running_nl, pump.ledger.concentration_ug_per_ml)
+        return given_ng
+
     def basal_bound_ng(self) -> int:
         """Most that basal can have given in any 24 h that holds the present, in ng."""
         pump = self._pump

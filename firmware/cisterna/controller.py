@@ -252,8 +252,7 @@ class Controller:
             self._raise_wrong()
             pump.settle_due_us = pump.now_us
             return 0
-        concentration = pump.ledger.concentration_ug_per_ml
-        if pump.dose_window.over(pump.now_us, pump.memory.limits, concentration):
+        if pump.dose_window.over(pump.now_us, pump.memory.limits):
             pump.raise_fault(faults.OVER_DELIVERY)
             pump.settle_due_us = pump.now_us
             return 0

@@ -4,6 +4,7 @@ Layouts of the state record (base/journal.py says how versions are read):
 
 0. 0.1.0: 32 bits of alarms, of which 27 to 29 were the alarm test.
 1. 64 bits of alarms.
+2. The 24 h window as doses, not steps.
 """
 
 import struct
@@ -15,7 +16,7 @@ from .base.modes import RESTING, UNCONFIGURED
 from .base.settings import Calibration, Limits, Settings
 from .base.units import LimitError
 from .parts.bolus import ActiveBolus, BolusHistory
-from .parts.dose_window import WINDOW_SIZE, DoseWindow
+from .parts.dose_window import DoseWindow, window_size
 from .parts.ledger import LEDGER_SIZE, Ledger
 from .parts.program import Program
 from .parts.stoppage import Stoppage
@@ -102,8 +103,10 @@ class State:
         self.stoppage.restore(since_us, missed_nl)
         self.open_steps = self.ledger.restore(data[size : size + LEDGER_SIZE])
         rest = data[size + LEDGER_SIZE :]
-        self.dose_window.restore(rest[:WINDOW_SIZE])
-        self.interrupted_kind, self.interrupted_nl = self.history.restore(rest[WINDOW_SIZE:])
+        window_end = window_size(layout)
+        self.dose_window.fill(self.ledger.concentration_ug_per_ml)
+        self.dose_window.restore(rest[:window_end], layout)
+        self.interrupted_kind, self.interrupted_nl = self.history.restore(rest[window_end:])
 
 
 class Memory:

@@ -131,7 +131,7 @@ class Orders:
                 f"{concentration} ug/mL; refill first"
             )
         bound_ng = dose_from_volume(bound_nl, concentration)
-        given_ng = pump.history.dose_ng(pump.now_us)
+        given_ng = self._controller.boluses.given_ng()
         if bound_ng + given_ng > limit_ng:
             raise LimitError(
                 f"the program's day of up to {bound_ng} ng and the boluses of the last 24 h, "
@@ -179,6 +179,19 @@ class Orders:
             raise Refused("limits can only be changed while the pump is stopped; stop it first")
         if pump.memory.program is not None:
             pump.memory.program.check_against(limits)
+        self._check_past(limits)
+
+    def _check_past(self, limits: "Limits") -> None:
+        """Refuse a limit of the daily dose that the last 24 h have passed already."""
+        pump = self._pump
+        window, limit_ng = pump.dose_window, limits.max_daily_dose_ng
+        past_ng = -(-window.most_pg(pump.now_us) // 1000)
+        if past_ng > limit_ng:
+            wait_us = window.below_us(pump.now_us, limit_ng) - pump.now_us
+            raise LimitError(
+                f"max_daily_dose_ng = {limit_ng} is below the {past_ng} ng that the last 24 h "
+                f"have got; the pump would stop for it: wait {-(-wait_us // 60_000_000)} min"
+            )
 
     def set_limits(self, now_us: int, limits: "Limits") -> None:
         """Put limits in force; the program must keep within them. Only at rest."""
@@ -228,9 +241,8 @@ class Orders:
             ledger = pump.ledger
             self._controller.boluses.cancel()
             off = residual_nl is not None and ledger.known and ledger.discrepancy(residual_nl)
-            if self._changes_concentration(concentration_ug_per_ml):
-                pump.dose_window.rescale(ledger.concentration_ug_per_ml, concentration_ug_per_ml)
             ledger.refill(volume_nl, concentration_ug_per_ml)
+            pump.dose_window.fill(concentration_ug_per_ml)
             for code in _ENDED_BY_REFILL:
                 pump.clear_fault(code)
             if off:
@@ -331,7 +343,7 @@ class Orders:
             shift_us = wall_us - calendar.wall_us(pump.now_us) if calendar.known else 0
             # A profile must not be run through twice in a day, not even by a pump stopped
             # meanwhile.
-            delivering = pump.modes.resting == modes.BASAL or pump.dose_window.steps(now_us) > 0
+            delivering = pump.modes.resting == modes.BASAL or pump.dose_window.most_pg(now_us) > 0
             calendar.set_wall(pump.now_us, wall_us, delivering)
             pump.log.add(pump.now_us, events.CLOCK_SET, 0, shift_us // 1_000_000)
 

@@ -1,5 +1,7 @@
 """The dose of any 24 h stays within the limit, whatever is ordered in which order (D04)."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from cisterna.base.settings import Limits
 from cisterna.base.units import LimitError
 from cisterna.orders import Refused
-from cisterna.parts.dose_window import QUARTER_US, WINDOW_SIZE, DoseWindow
+from cisterna.parts.dose_window import QUARTER_US, DoseWindow, window_size
 from cisterna.parts.program import KIND_PROFILE, Program, continuous
 from cisterna_sim.rig_board import default_calibration
 from host_tests.kit.bench import MIDNIGHT_US, Bench
@@ -120,7 +122,7 @@ PROGRAMS = (
 def test_no_sequence_of_orders_takes_24_h_past_the_net(orders):
     """Orders are given at random; those refused change nothing.
 
-    The net under all checks counts by quarters of an hour: 1/96 above the limit, and an allowance.
+    The net under all checks leaves out the oldest quarter of an hour, in part more than 24 h ago.
     """
     bench = Bench(program=EARLY_PEAK)
     pulses = Pulses(bench)
@@ -149,13 +151,69 @@ def test_the_net_stops_a_pump_whose_past_holds_too_much():
     bench = Bench(dose_ug_per_day=300)
     bench.run(HOUR_S)
     limit_steps = default_calibration().steps_in(500_000)
-    bench.pump.dose_window.add(bench.pump.now_us, limit_steps * 97 // 96 + 10)
+    bench.pump.dose_window.add(bench.pump.now_us, limit_steps + 10)
     bench.run(HOUR_S)
     assert bench.present("OVER_DELIVERY")
     assert bench.mode == "HALTED"
     pulses = bench.plant.pulses
     bench.run(2 * HOUR_S)
     assert bench.plant.pulses == pulses
+
+
+@pytest.mark.req("D04")
+@pytest.mark.parametrize("early_s", [0, 600, 899])
+def test_a_bolus_a_day_up_to_the_limit_is_given_each_day_and_never_stops_the_pump(early_s):
+    """Basal 800 ug and a bolus of 200 ug at a limit of 1000: the net looks back no further than
+    the grant."""
+    bench = Bench(dose_ug_per_day=800)
+    pulses = Pulses(bench)
+    bench.run(2 * HOUR_S + early_s)
+    for _ in range(6):
+        bench.order("single_bolus", 200_000, 3_600)
+        bench.run(25 * HOUR_S)
+    assert len(bench.names("BOLUS_ENDED")) == 6
+    assert not bench.present("OVER_DELIVERY")
+    assert bench.mode == "BASAL"
+    assert pulses.worst_ug() <= LIMIT_UG + 2 * STEP_UG
+
+
+@pytest.mark.req("D04")
+def test_a_program_counts_the_bolus_that_runs():
+    """900 ug over 4 h were under way: 1000 ug/day on top came to 1,013 ug and halted the pump."""
+    bench = Bench(dose_ug_per_day=96)
+    pulses = Pulses(bench)
+    bench.run(HOUR_S)
+    bench.order("single_bolus", 900_000, 14_400)
+    bench.run(600)
+    with pytest.raises(LimitError, match="boluses of the last 24 h, 37"):
+        bench.order("set_program", continuous(2000, 1_000_000))
+    assert bench.mode == "BOLUS"
+    bench.order("set_program", continuous(2000, 962_000))
+    bench.run(30 * HOUR_S)
+    assert bench.mode == "BASAL"
+    assert pulses.worst_ug() <= LIMIT_UG
+
+
+@pytest.mark.req("D04", "D03")
+def test_a_limit_below_what_24_h_have_got_is_refused_with_the_time_to_wait():
+    bench = Bench(dose_ug_per_day=800)
+    bench.run(24 * HOUR_S)
+    bench.order("stop")
+    bench.order("set_program", continuous(2000, 300_000))
+    lower = Limits({"max_daily_dose_ng": 500_000})
+    with pytest.raises(LimitError, match=r"below the 799\d+ ng that .* wait (\d+) min") as refusal:
+        bench.order("set_limits", lower)
+    wait_min = int(str(refusal.value).split("wait ")[1].split()[0])
+    assert 8 * 60 < wait_min < 10 * 60
+    bench.run((wait_min - 16) * 60)
+    with pytest.raises(LimitError):
+        bench.order("set_limits", lower)
+    bench.run(17 * 60)
+    bench.order("set_limits", lower)
+    bench.order("set_program", continuous(2000, 96_000))
+    bench.order("start")
+    bench.run(48 * HOUR_S)
+    assert not bench.present("OVER_DELIVERY")
 
 
 @pytest.mark.req("D04")
@@ -171,36 +229,69 @@ def test_a_day_at_exactly_the_limit_is_delivered_in_full():
         st.tuples(st.integers(0, 4 * QUARTER_US), st.integers(0, 500)), min_size=1, max_size=200
     )
 )
-def test_the_window_is_never_below_what_24_h_hold_nor_a_quarter_above(moves):
+def test_what_24_h_hold_lies_between_the_least_and_the_most(moves):
     window = DoseWindow(default_calibration())
+    window.fill(2000)
+    step_pg = window._step_pg
     now_us, log = 0, []
     for wait_us, steps in moves:
         now_us += wait_us
         window.add(now_us, steps)
-        log.append((now_us, steps))
-        held = window.steps(now_us)
-        assert held >= sum(n for at, n in log if at > now_us - DAY_US)
-        assert held <= sum(n for at, n in log if at > now_us - DAY_US - QUARTER_US)
+        log.append((now_us, steps * step_pg))
+        held = sum(n for at, n in log if at > now_us - DAY_US)
+        assert window.least_pg(now_us) <= held <= window.most_pg(now_us)
+        more = sum(n for at, n in log if at > now_us - DAY_US - QUARTER_US)
+        less = sum(n for at, n in log if at > now_us - DAY_US + QUARTER_US)
+        assert less <= window.least_pg(now_us)
+        assert window.most_pg(now_us) <= more
 
 
-@given(steps=st.lists(st.integers(0, 60_000), min_size=97, max_size=97))
+@given(steps=st.lists(st.integers(0, 200_000), min_size=97, max_size=97))
 def test_a_window_survives_being_stored(steps):
-    window = DoseWindow(default_calibration())
+    """A fine-stepped board may count more than 65,535 steps in a quarter."""
+    window = DoseWindow(default_calibration(step_pl=1_000))
+    window.fill(2000)
     for quarter, count in enumerate(steps):
         window.add(quarter * QUARTER_US, count)
-    again = DoseWindow(default_calibration())
+    again = DoseWindow(default_calibration(step_pl=1_000))
     data = window.pack()
-    assert len(data) == WINDOW_SIZE
-    again.restore(data)
+    assert len(data) == window_size(2)
+    again.fill(2000)
+    again.restore(data, 2)
     now_us = 96 * QUARTER_US
-    assert again.steps(now_us) == window.steps(now_us) == sum(steps)
-    assert again.steps(now_us + QUARTER_US) == sum(steps) - steps[0]
+    assert again.most_pg(now_us) == window.most_pg(now_us) == sum(steps) * 2000
+    assert again.most_pg(now_us + QUARTER_US) == (sum(steps) - steps[0]) * 2000
 
 
-def test_another_concentration_keeps_the_dose_of_the_window():
+@pytest.mark.req("I07")
+@given(steps=st.lists(st.integers(0, 0xFFFF), min_size=97, max_size=97))
+def test_a_window_stored_as_steps_is_read_as_their_dose(steps):
     window = DoseWindow(default_calibration())
+    window.fill(1000)
+    window.restore(struct.pack("<I97H", 96, *steps), 1)
+    assert window.most_pg(96 * QUARTER_US) == sum(steps) * 89_819
+
+
+def test_another_concentration_leaves_the_dose_of_the_past_as_it_was():
+    window = DoseWindow(default_calibration())
+    window.fill(2000)
     window.add(0, 100)
-    window.rescale(2000, 500)
-    assert window.steps(0) == 400
-    limits = Limits()
-    assert not window.over(0, limits, 500)
+    before = window.most_pg(0)
+    window.fill(500)
+    assert window.most_pg(0) == before
+    window.add(0, 100)
+    assert 0 <= window.most_pg(0) - before - before // 4 <= 100  # a pg a step, rounded up
+
+
+@pytest.mark.req("D04")
+def test_a_change_of_concentration_does_not_halt_a_program_at_its_limit():
+    """Steps were scaled and rounded up in each of 97 quarters."""
+    bench = Bench(dose_ug_per_day=1_000, concentration_ug_per_ml=2_000, level=False)
+    bench.run(30 * HOUR_S)
+    bench.order("stop")
+    bench.order("refill", 18_000_000, 1_900)
+    bench.order("set_program", continuous(1_900, 1_000_000))
+    bench.order("start")
+    bench.run(30 * HOUR_S)
+    assert not bench.present("OVER_DELIVERY")
+    assert bench.mode == "BASAL"

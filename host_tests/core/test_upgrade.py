@@ -65,7 +65,8 @@ def test_every_record_of_0_1_0_is_read(left: DictStore) -> None:
         assert getattr(ledger, name) == FACTS[name], name
     assert state.history.locked_until_us == FACTS["locked_until_us"]
     assert [list(given) for given in state.history._given] == FACTS["history"]
-    assert state.dose_window.steps(state.pump_us) == FACTS["window_steps"]
+    step_pg = -(-89_819 * FACTS["concentration_ug_per_ml"] // 1000)
+    assert state.dose_window.most_pg(state.pump_us) == FACTS["window_steps"] * step_pg
     assert memory.program is not None
     assert memory.program.pack().hex() == FACTS["program"]
     assert memory.limits.pack().hex() == FACTS["limits"]
@@ -115,7 +116,7 @@ def test_the_pump_goes_on_delivering_and_its_log_goes_on(left: DictStore) -> Non
     rig.run_for(3_600)
     assert rig.pump.ledger.forward - before == pytest.approx(150_000 / 24 / 89.819, abs=2)
     for slot in ("state.a", "state.b"):
-        assert left.records[slot][2:4] == bytes((2, 1))
+        assert left.records[slot][2:4] == bytes((2, 2))
 
 
 @pytest.mark.req("I07", "R07")

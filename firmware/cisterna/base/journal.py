@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # A row, since a dictionary has no order on MicroPython.
 LAYOUTS = (
-    ("state", 1),
+    ("state", 2),
     ("program", 0),
     ("limits", 0),
     ("calibration", 0),

@@ -1,11 +1,16 @@
-"""What was really delivered in the last 24 h, and whether more may follow (D04).
+"""The dose that was really delivered in the last 24 h, and whether more may follow (D04).
 
-1. Counted steps are kept by quarters of an hour: the running one and the 96 before it. Their sum
-   is never less than what any 24 h that end now hold, and at most a quarter's flow more.
-2. ``fits`` is asked when a program is changed, or a bolus given after a change: then the past is
-   not what the present program would have delivered.
-3. ``over`` is the last net. It knows no program, only the limit.
-4. The quarters are saved with the state. A change of concentration keeps the dose, not the steps.
+1. The dose of counted steps is kept by quarters of an hour of pump time: the running one and the
+   96 before it. A dose, not steps: a change of concentration then changes nothing that is past.
+2. What any 24 h that end now hold lies between ``least_pg`` (without the oldest quarter, part of
+   which is more than 24 h ago) and ``most_pg`` (with it).
+3. ``fits`` says whether more may be programmed or given, so it takes the most. It is asked when a
+   program or the limit changes, or a bolus is given after a change: then the past is not what the
+   present program would have delivered.
+4. ``over`` is the last net, which stops the pump, so it takes the least: what is certain. It knows
+   no program, only the limit.
+
+Doses are in pg: 1 ug/mL is 1 pg/nL. A quarter at 24 mL/day and 2000 ug/mL holds 5e8 pg.
 """
 
 import struct
@@ -23,55 +28,74 @@ if TYPE_CHECKING:
 
 QUARTER_US = const(900_000_000)
 _QUARTERS = const(96)
-_LAYOUT = "<I97H"
-WINDOW_SIZE = struct.calcsize(_LAYOUT)
-_MAX_STEPS = const(0xFFFF)
+_LAYOUT = "<I97I"
+# Layouts 0 and 1 of the state held steps.
+_STEPS_LAYOUT = "<I97H"
+# The net's tolerance: what counting and rounding may add, in steps.
+_OVER_STEPS = const(2)
 # So many quarters are weighed at a time.
 _PIECE = const(24)
 
 
+def window_size(layout: int) -> int:
+    """Bytes that the window takes in that layout of the state."""
+    return struct.calcsize(_LAYOUT if layout >= 2 else _STEPS_LAYOUT)
+
+
 class DoseWindow:
-    """Steps by quarters of pump time: the running one and the 96 before it."""
+    """Doses by quarters of pump time. ``fill`` says which concentration flows."""
 
     def __init__(self, calibration: "Calibration") -> None:
         self._calibration = calibration
         self._newest = 0  # number of the running quarter since pump time 0
-        self._steps = [0] * (_QUARTERS + 1)
+        self._doses_pg = [0] * (_QUARTERS + 1)
+        self._step_pg = 0
+
+    def fill(self, concentration_ug_per_ml: int) -> None:
+        """What flows from now on has this concentration."""
+        self._step_pg = -(-self._calibration.step_pl * concentration_ug_per_ml // 1000)
 
     def add(self, now_us: int, steps: int) -> None:
         """Count steps that moved."""
         number = now_us // QUARTER_US
         if number != self._newest:
             self.turn(now_us)
-        place = number % (_QUARTERS + 1)
-        self._steps[place] = min(_MAX_STEPS, self._steps[place] + steps)
+        self._doses_pg[number % (_QUARTERS + 1)] += steps * self._step_pg
 
     def turn(self, now_us: int) -> None:
         """Forget the quarters that have left the window."""
         number = now_us // QUARTER_US
         for gone in range(max(self._newest + 1, number - _QUARTERS), number + 1):
-            self._steps[gone % (_QUARTERS + 1)] = 0
+            self._doses_pg[gone % (_QUARTERS + 1)] = 0
         self._newest = max(self._newest, number)
 
-    def steps(self, now_us: int) -> int:
-        """Most steps that any 24 h ending now can hold."""
+    def most_pg(self, now_us: int) -> int:
+        """Most that 24 h ending now can hold, in pg."""
         self.turn(now_us)
-        return sum(self._steps)
+        return sum(self._doses_pg)
 
-    def rescale(self, from_ug_per_ml: int, to_ug_per_ml: int) -> None:
-        """Keep the dose when the reservoir's concentration changes; rounded up."""
-        self._steps = [
-            min(_MAX_STEPS, -(-steps * from_ug_per_ml // to_ug_per_ml)) for steps in self._steps
-        ]
+    def least_pg(self, now_us: int) -> int:
+        """Least that 24 h ending now can hold, in pg."""
+        return self.most_pg(now_us) - self._oldest_pg(0)
 
-    def over(self, now_us: int, limits: "Limits", concentration_ug_per_ml: int) -> bool:
-        """True if 24 h hold more than the limit and what the window may hold too much."""
-        limit = self._limit_steps(limits, concentration_ug_per_ml)
-        return self.steps(now_us) > limit + limit // _QUARTERS + 2
+    def _oldest_pg(self, place: int) -> int:
+        """Dose of the quarter that leaves the window ``place`` quarters after the oldest."""
+        return self._doses_pg[(self._newest - _QUARTERS + place) % (_QUARTERS + 1)]
 
-    def _limit_steps(self, limits: "Limits", concentration_ug_per_ml: int) -> int:
-        limit_nl = limits.max_daily_dose_ng * 1000 // concentration_ug_per_ml
-        return self._calibration.steps_in(limit_nl)
+    def over(self, now_us: int, limits: "Limits") -> bool:
+        """True if 24 h certainly hold more than the limit."""
+        return (
+            self.least_pg(now_us) > limits.max_daily_dose_ng * 1000 + _OVER_STEPS * self._step_pg
+        )
+
+    def below_us(self, now_us: int, dose_ng: int) -> int:
+        """First pump time from now on at which the past alone holds no more than ``dose_ng``."""
+        past_pg = self.most_pg(now_us)
+        quarter = 0
+        while past_pg > dose_ng * 1000:
+            past_pg -= self._oldest_pg(quarter)
+            quarter += 1
+        return (self._newest + quarter) * QUARTER_US if quarter else now_us
 
     def fits(
         self,
@@ -93,9 +117,9 @@ class DoseWindow:
         extra_nl: int = 0,
     ) -> "Iterator[bool]":
         """``fits`` a few quarters at a time, for whom that takes too long; it does if all are."""
-        calibration = self._calibration
-        limit = self._limit_steps(limits, program.concentration_ug_per_ml)
-        past = self.steps(now_us)
+        limit_pg = limits.max_daily_dose_ng * 1000
+        concentration = program.concentration_ug_per_ml
+        past_pg = self.most_pg(now_us)
         ahead = extra_nl * MINUTES_PER_DAY
         begin = 0
         today = tomorrow = [(0, program.mean_rate(limits))]
@@ -116,16 +140,22 @@ class DoseWindow:
             begin += 15
             if quarter % _PIECE == _PIECE - 1:
                 yield True
-            if past + calibration.steps_in(-(-ahead // MINUTES_PER_DAY)) + 1 > limit:
+            ahead_pg = -(-ahead // MINUTES_PER_DAY) * concentration
+            if past_pg + ahead_pg + self._step_pg > limit_pg:
                 yield False
                 return
-            past -= self._steps[(self._newest - _QUARTERS + quarter) % (_QUARTERS + 1)]
+            past_pg -= self._oldest_pg(quarter)
 
     def pack(self) -> bytes:
         """The window as bytes."""
-        return struct.pack(_LAYOUT, self._newest, *self._steps)
+        return struct.pack(_LAYOUT, self._newest, *self._doses_pg)
 
-    def restore(self, data: bytes) -> None:
-        """Take up what ``pack`` made."""
-        values = struct.unpack(_LAYOUT, data)
-        self._newest, self._steps = values[0], list(values[1:])
+    def restore(self, data: bytes, layout: int) -> None:
+        """Take up what ``pack`` made in that layout of the state; ``fill`` it first."""
+        if layout >= 2:
+            values = struct.unpack(_LAYOUT, data)
+            self._doses_pg = list(values[1:])
+        else:
+            values = struct.unpack(_STEPS_LAYOUT, data)
+            self._doses_pg = [steps * self._step_pg for steps in values[1:]]
+        self._newest = values[0]
