@@ -4,7 +4,7 @@ Layouts of the state record (base/journal.py says how versions are read):
 
 0. 0.1.0: 32 bits of alarms, of which 27 to 29 were the alarm test.
 1. 64 bits of alarms.
-2. The 24 h window as doses, not steps.
+2. The 24 h window as doses, not steps; when the last program day began.
 """
 
 import struct
@@ -16,6 +16,7 @@ from .base.modes import RESTING, UNCONFIGURED
 from .base.settings import Calibration, Limits, Settings
 from .base.units import LimitError
 from .parts.bolus import ActiveBolus, BolusHistory
+from .parts.calendar import NEVER_BEGAN_US
 from .parts.dose_window import DoseWindow, window_size
 from .parts.ledger import LEDGER_SIZE, Ledger
 from .parts.program import Program
@@ -24,8 +25,7 @@ from .parts.stoppage import Stoppage
 if TYPE_CHECKING:
     from .base.ports import Store
 
-_HEAD = "<QBQBQQIQB"
-_HEAD_0 = "<QBIBQQIQB"
+_HEADS = ("<QBIBQQIQB", "<QBQBQQIQB", "<QBQBQQIQBq")
 _ALARM_TEST_0 = const(7 << 27)
 
 
@@ -46,6 +46,7 @@ class State:
         self.former_bound_ng = 0
         self.former_until_us = 0
         self.former_flat = True
+        self.day_began_us = NEVER_BEGAN_US
         self.dose_window = DoseWindow(calibration)
         self.ledger = Ledger(calibration)
         self.history = BolusHistory()
@@ -60,7 +61,7 @@ class State:
     def pack(self, running: "ActiveBolus | None") -> bytes:
         """The state as bytes, with the running bolus as delivered so far."""
         head = struct.pack(
-            _HEAD,
+            _HEADS[2],
             self.pump_us,
             self.resting,
             self.latched,
@@ -70,6 +71,7 @@ class State:
             self.former_bound_ng,
             self.former_until_us,
             self.former_flat,
+            self.day_began_us,
         )
         return (
             head
@@ -81,7 +83,7 @@ class State:
     def restore(self, data: bytes, layout: int) -> None:
         """Take up what ``pack`` made, in that layout; ValueError or struct.error if it is not
         such."""
-        head = _HEAD if layout else _HEAD_0
+        head = _HEADS[layout]
         size = struct.calcsize(head)
         (
             self.pump_us,
@@ -93,7 +95,10 @@ class State:
             self.former_bound_ng,
             self.former_until_us,
             former_flat,
+            *began_us,
         ) = struct.unpack(head, data[:size])
+        # An older layout does not say: as if it began now, so that no head comes twice.
+        self.day_began_us = began_us[0] if began_us else self.pump_us
         if not layout:
             self.latched &= ~_ALARM_TEST_0
         if self.resting not in RESTING:

@@ -63,7 +63,7 @@ class Pump:
         self.bolus: "ActiveBolus | None" = None
         self.log = EventLog(hal.store)
         self.modes = modes.ModeMachine(state.resting)
-        self.calendar = Calendar()
+        self.calendar = Calendar(state.day_began_us)
         self.schedule = Schedule(self.memory, self.calendar)
         self.alarms = Alarms(state.latched, state.first_stop)
         self.confirm_press = ConfirmPress()
@@ -210,6 +210,7 @@ class Pump:
         state.pump_us = self.now_us
         state.latched = self.alarms.present
         state.first_stop = self.alarms.first_stop
+        state.day_began_us = self.calendar.began_us
         self.saved_us = self.now_us
         self.memory.save_state(self.bolus)
         self.save_due = False

@@ -7,7 +7,8 @@
 3. So a clock change, a DST change or midnight never adds, drops or repeats a part of a profile:
    each program day delivers its daily mean for exactly as long as it lasts (D10).
 4. While the time of day is not known, the profile's mean is delivered. Once the clock is set, the
-   mean goes on until the next midnight.
+   mean goes on until the next midnight that is at least 23 h after the last program day began, be
+   it before a power loss: else a clock that is set wrong would run the day's head twice in 24 h.
 
 Wall time is whole microseconds since 2000-01-01 00:00 local, a Saturday.
 """
@@ -18,6 +19,10 @@ from ..base.units import US_PER_DAY, US_PER_HOUR
 ALL_DAYS = const(0x7F)
 MINUTES_PER_DAY = const(1440)
 _FIRST_WEEKDAY = const(5)
+# A day is squeezed by an hour at most.
+_SHORTEST_DAY_US = 23 * US_PER_HOUR
+# Long before the pump was first switched on.
+NEVER_BEGAN_US = -US_PER_DAY
 
 
 class Calendar:
@@ -25,10 +30,12 @@ class Calendar:
 
     ``known``: the wall clock has been set since power-on. ``use_mean``: the running day is
     delivered at its mean rate. ``day_start_us``, ``day_end_us``: the running program day;
-    ``weekday``: 0 is Monday.
+    ``weekday``: 0 is Monday. ``began_us``: when the last day that was not delivered at its mean
+    began; it outlives a power loss.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, began_us: int = NEVER_BEGAN_US) -> None:
+        self.began_us = began_us
         self.known = False
         self.offset_us = 0
         self.use_mean = True
@@ -65,7 +72,9 @@ class Calendar:
             self.day_start_us = start_us
             self.day_end_us = start_us + US_PER_DAY - ahead_us
             self.weekday = _weekday(midnight_us)
-            self.use_mean = False
+            self.use_mean = start_us - self.began_us < _SHORTEST_DAY_US
+            if not self.use_mean:
+                self.began_us = start_us
 
     def minute_us(self, minute: int) -> int:
         """Pump time at which ``minute`` of the running program day begins, rounded up."""
