@@ -12,7 +12,8 @@ A tick, in this order:
 
 Settling repeats these until the mode stands still: a new mode may make other conditions hold.
 
-1. Raise and clear the faults whose conditions somebody keeps as a flag.
+1. Raise and clear the faults whose conditions somebody keeps as a flag; let those sound again that
+   stand an hour after they were acknowledged.
 2. End the running bolus if it may not go on, or is complete.
 3. Run what time alone ends: self-test, suspension, drawing back, the wait for a free line.
 4. Take the button's presses.
@@ -164,6 +165,9 @@ class Controller:
         for code, holds in RAISED:
             if holds(pump):
                 pump.raise_fault(code)
+        again_us = pump.alarms.again_us()
+        if again_us and pump.now_us >= again_us:
+            pump.sound_again()
         if stalled and not pump.motion.stalled:
             pump.log.add(pump.now_us, events.LOST_STEPS, 0, pump.motion.lost_steps)
         if pump.ledger.forward >= pump.refill.mark_steps:
@@ -292,9 +296,9 @@ class Controller:
         stop_us = pump.stoppage.next_us(now_us, schedule.rate_nl_per_day, schedule.day_nl)
         if stop_us:
             due_us = min(due_us, stop_us)
-        pause_us = pump.alarms.paused_until_us(now_us)
-        if pause_us:
-            due_us = min(due_us, pause_us)
+        for at_us in (pump.alarms.paused_until_us(now_us), pump.alarms.again_us()):
+            if at_us:
+                due_us = min(due_us, at_us)
         pump.settle_due_us = due_us
 
     def _show(self) -> None:

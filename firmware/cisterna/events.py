@@ -41,6 +41,7 @@ FAULT_NAMES = tuple([fault[0] for fault in FAULTS]) + _FORMER
 EVENTS = (
     ("BOOT", BOOT_CAUSES, "steps open"),
     ("MODE", MODE_NAMES, ""),
+    # value: 1 if it sounds again an hour after it was acknowledged
     ("ALARM_RAISED", FAULT_NAMES, ""),
     ("ALARM_GONE", FAULT_NAMES, ""),
     ("ALARM_ACKED", FAULT_NAMES, ""),

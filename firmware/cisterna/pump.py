@@ -116,7 +116,7 @@ class Pump:
 
     def acknowledge(self, mask: int) -> int:
         """Acknowledge the alarms of a mask; returns those that this changed. Logged."""
-        changed = self.alarms.acknowledge(mask)
+        changed = self.alarms.acknowledge(self.now_us, mask)
         for code in range(len(faults.FAULTS)):
             if changed >> code & 1:
                 self.log.add(self.now_us, events.ALARM_ACKED, code, 0)
@@ -125,6 +125,12 @@ class Pump:
         if changed & _REBASED_BY:
             self.guard.rebase(self.now_us)
         return changed
+
+    def sound_again(self) -> None:
+        """Let acknowledged alarms sound again that stand for too long; logged as raised."""
+        for code in self.alarms.sound_again(self.now_us):
+            self.log.add(self.now_us, events.ALARM_RAISED, code, 1)
+            self.save_due = True
 
     def look_at_content(self) -> None:
         """Raise low and empty if they hold."""

@@ -11,7 +11,7 @@ from cisterna.base import faults
 from cisterna.base.units import LimitError
 from cisterna.parts.alarms import TONE_HZ, TONES, Alarms
 from cisterna_sim.rig_board import default_calibration
-from host_tests.kit.bench import Bench
+from host_tests.kit.bench import ALL, Bench
 
 US_PER_S = 1_000_000
 CODES = st.integers(0, len(faults.FAULTS) - 1)
@@ -40,6 +40,7 @@ class AlarmMachine(RuleBasedStateMachine):
         self.silent: set[str] = set()
         self.first: str | None = None
         self.paused: tuple[int, int] | None = None  # until, priority that was paused
+        self.acked_us: dict[str, int] = {}
 
     def after(self) -> None:
         self.silent &= self.standing
@@ -72,8 +73,9 @@ class AlarmMachine(RuleBasedStateMachine):
 
     @rule(chosen=st.sets(st.sampled_from(NAMES)))
     def people_acknowledge(self, chosen: set[str]) -> None:
-        changed = self.alarms.acknowledge(sum(BIT[name] for name in chosen))
+        changed = self.alarms.acknowledge(self.now_us, sum(BIT[name] for name in chosen))
         heard = chosen & self.standing - self.silent
+        self.acked_us.update(dict.fromkeys(heard, self.now_us))
         assert names_of(changed) == heard
         self.silent |= heard
         self.standing -= heard - self.holding - SERVICE
@@ -97,9 +99,20 @@ class AlarmMachine(RuleBasedStateMachine):
         self.alarms.end_pause()
         self.paused = None
 
-    @rule(seconds=st.sampled_from([0.5, 1, 30, 119, 120]))
+    @rule(seconds=st.sampled_from([0.5, 1, 30, 119, 120, 3_479, 3_480, 3_600]))
     def time_passes(self, seconds: float) -> None:
         self.now_us += round(seconds * US_PER_S)
+        forgotten = {
+            name
+            for name in self.silent & self.holding
+            if (PRIORITY[name] == faults.HIGH or name == "STOPPED")
+            and self.now_us >= self.acked_us[name] + 3_600 * US_PER_S
+        }
+        again_us = self.alarms.again_us()
+        assert (0 < again_us <= self.now_us) == bool(forgotten)
+        assert {NAMES[code] for code in self.alarms.sound_again(self.now_us)} == forgotten
+        self.silent -= forgotten
+        self.standing |= forgotten
         if self.paused is not None and self.now_us >= self.paused[0]:
             self.paused = None
 
@@ -197,13 +210,55 @@ def test_a_lower_alarm_does_not_take_the_signal_from_a_higher() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_alarm_ends_by_one_of_acknowledgement_and_end_of_condition(name: str) -> None:
     code = NAMES.index(name)
-    for first, second in itertools.permutations((Alarms.clear_fault, Alarms.acknowledge)):
+    for order in itertools.permutations(("clear", "acknowledge")):
         standing = Alarms()
         standing.raise_fault(code)
-        for act in (first, second):
+        for act in order:
             assert names_of(standing.present) == {name}
-            act(standing, BIT[name] if act is Alarms.acknowledge else code)
+            if act == "clear":
+                standing.clear_fault(code)
+            else:
+                standing.acknowledge(0, BIT[name])
         assert names_of(standing.present) == ({name} & SERVICE)
+
+
+@pytest.mark.req("A08")
+def test_an_acknowledged_high_alarm_that_stands_sounds_again_each_hour() -> None:
+    """Refilled, acknowledged, RESUME forgotten: 168 h of silence before."""
+    bench = Bench()
+    raise_(bench, "FREE_FLOW")
+    told = listen(bench)
+    bench.order("acknowledge", BIT["FREE_FLOW"])
+    bench.run(3_599)
+    assert told[-1][1:] == (3, False)
+    bench.run(2)
+    assert told[-1][1:] == (3, True)
+    for _ in range(3):
+        bench.order("acknowledge", ALL)
+        bench.run(3_601)
+        assert told[-1][1:] == (3, True)
+
+
+@pytest.mark.req("A08")
+def test_an_acknowledged_alarm_of_less_weight_stays_silent() -> None:
+    bench = Bench()
+    raise_(bench, "RESERVOIR_DISCREPANCY")
+    told = listen(bench)
+    bench.order("acknowledge", BIT["RESERVOIR_DISCREPANCY"])
+    bench.run(4 * 3_600)
+    assert told == [] or told[-1][2] is False
+
+
+@pytest.mark.req("A08")
+def test_a_stopped_pump_whose_reminder_was_acknowledged_reminds_again() -> None:
+    bench = Bench()
+    bench.order("stop")
+    bench.run(3_610)
+    assert bench.present("STOPPED")
+    bench.order("acknowledge", ALL)
+    assert not bench.rig.hal.signal.audible
+    bench.run(3_600)
+    assert bench.rig.hal.signal.audible
 
 
 @pytest.mark.req("A02")

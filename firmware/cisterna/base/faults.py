@@ -147,6 +147,10 @@ STOP_BUT_OCCLUSION = tuple(
     [code for code in STOP_CODES if code not in (OCCLUSION, OCCLUSION_REPEATED)]
 )
 NO_BOLUS_CODES = _codes(2, NO_BOLUS, STOP)
+# Nobody may forget these while their condition holds: they sound again after an acknowledgement.
+AGAIN_CODES = tuple(
+    [code for code in range(len(FAULTS)) if FAULTS[code][1] == HIGH or code == STOPPED]
+)
 # A patient bolus also waits for every alarm of medium priority and above.
 NO_PATIENT_BOLUS_CODES = tuple(
     [code for code in range(len(FAULTS)) if code in NO_BOLUS_CODES or FAULTS[code][1] >= MEDIUM]

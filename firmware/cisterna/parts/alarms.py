@@ -6,7 +6,9 @@ The rules, after IEC 60601-1-8 and the pumps of the field:
    it has been acknowledged; a fault latched for service also needs ``service``.
 2. The highest priority present wins the signal; within a priority the earlier row of the fault
    table. Lower ones are kept, and are announced again when the higher one goes.
-3. An acknowledged alarm is silent and stays visible. A new one sounds.
+3. An acknowledged alarm is silent and stays visible. A new one sounds. One that must not be
+   forgotten (a high alarm, and STOPPED) sounds again an hour after it was acknowledged if its
+   condition still holds.
 4. An audio pause lasts at most two minutes, ends by itself, and is broken by any new alarm of at
    least the priority that was paused.
 5. The first fault that stopped the pump is kept until no stop fault is present.
@@ -17,12 +19,14 @@ for each code, are for records and for people.
 """
 
 from ..base.compat import TYPE_CHECKING, const
-from ..base.faults import FAULTS, NONE, SERVICE, STOP, STOP_CODES
+from ..base.faults import AGAIN_CODES, FAULTS, NONE, SERVICE, STOP, STOP_CODES
+from ..base.units import US_PER_HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_PAUSE_US = const(120_000_000)
+AGAIN_US = US_PER_HOUR
 
 # Tones and lamps as data, by priority. A burst is len(gaps) + 1 pulses; lamp period 0 is steady.
 # High: 10 pulses, 3 + 2 twice, 75..200 ms each, 50..125 ms apart, 0.35..1.3 s between pulse 5 and
@@ -54,6 +58,7 @@ class Alarms:
             if latched >> code & 1:
                 self._flags[code] = _LATCHED
         self.first_stop = first_stop
+        self._acked_us = [0] * len(FAULTS)  # when it was acknowledged
         self._paused_until_us = 0
         self._paused_priority = NONE
 
@@ -125,7 +130,7 @@ class Alarms:
         self._settle_first_stop()
         return True
 
-    def acknowledge(self, mask: int) -> int:
+    def acknowledge(self, now_us: int, mask: int) -> int:
         """Acknowledge the alarms of a mask; returns the mask of those that this changed."""
         changed = 0
         for code in range(len(FAULTS)):
@@ -133,6 +138,7 @@ class Alarms:
             if not mask >> code & 1 or not flags & _LATCHED or flags & _ACKED:
                 continue
             changed |= 1 << code
+            self._acked_us[code] = now_us
             if FAULTS[code][3] == SERVICE:
                 flags |= _ACKED
             elif flags & _ACTIVE:
@@ -142,6 +148,25 @@ class Alarms:
             self._flags[code] = flags
         self._settle_first_stop()
         return changed
+
+    def again_us(self) -> int:
+        """When the first acknowledged alarm will sound again if its condition holds; 0 if none."""
+        first_us = 0
+        for code in AGAIN_CODES:
+            if self._flags[code] & (_ACTIVE | _ACKED) == _ACTIVE | _ACKED:
+                due_us = self._acked_us[code] + AGAIN_US
+                first_us = min(first_us, due_us) if first_us else due_us
+        return first_us
+
+    def sound_again(self, now_us: int) -> "list[int]":
+        """Let those sound again whose hour has passed; their codes."""
+        found = []
+        for code in AGAIN_CODES:
+            acked = self._flags[code] & (_ACTIVE | _ACKED) == _ACTIVE | _ACKED
+            if acked and now_us - self._acked_us[code] >= AGAIN_US:
+                self._flags[code] = _PRESENT
+                found.append(code)
+        return found
 
     def service(self, code: int) -> None:
         """End a fault that is latched for service, and its condition."""
