@@ -4,7 +4,7 @@ import pytest
 
 from cisterna.base.roles import ROLES
 from cisterna.parts.program import KINDS
-from cisterna.telemetry import commands, keys, reads, rows, stream, wire, writes
+from cisterna.telemetry import commands, keys, reads, rows, stream, two_steps, wire
 from cisterna.telemetry.rows import HEX, INT, TEXT
 
 ROWS = {row.header: row for row in commands.all_rows()}
@@ -24,7 +24,7 @@ def test_each_has_what_carries_it_out_and_nothing_else_has():
     own = {header for header in ROWS if not header.endswith(":COMM")}
     for header, row in ROWS.items():
         assert callable(row.act)
-        assert (row.act is writes.commit) == (header not in own)
+        assert (row.act is two_steps.commit) == (header not in own)
     assert len({row.act for row in ROWS.values()}) == len(own) + 1
 
 

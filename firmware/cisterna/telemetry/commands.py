@@ -1,9 +1,10 @@
 """Every command of the telemetry interface: where the pump, its help, the client's tests and the
-protocol page look them up. The rows themselves stand beside their functions, in reads and writes.
+protocol page look them up. The rows themselves stand beside their functions, in reads, writes and
+access.
 """
 
 from ..base.compat import TYPE_CHECKING
-from . import reads, writes
+from . import access, reads, writes
 from .rows import Rows
 from .wire import UNDEFINED_HEADER, CommandError
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from .rows import Row
 
 _OWN = Rows()
-_FILES = (_OWN, reads.ROWS, writes.ROWS)
+_FILES = (_OWN, reads.ROWS, writes.ROWS, access.ROWS)
 
 # Mnemonics whose short form differs from the long one.
 LONG = (

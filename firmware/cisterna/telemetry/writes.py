@@ -5,64 +5,28 @@ committed: a right key never opens a limit. What a function returns is the reply
 that is to be staged.
 """
 
-import binascii
-
 from ..base import faults
 from ..base.compat import TYPE_CHECKING
 from ..base.modes import IDLE, STOPPED, UNCONFIGURED
-from ..base.roles import ROLES
 from ..base.settings import Limits
 from ..base.units import US_PER_S, dose_from_volume
 from ..orders import Refused
 from ..parts.bolus import GRANTED, LOCKOUT, REFUSALS
 from ..parts.program import KINDS, Program
-from .desk import PROVISIONED, WIPED
 from .figures import dose_per_day_ng, members, refill_s, remaining_nl
 from .rows import Rows
 from .staging import Change
 from .stream import MIN_PERIOD_MS
-from .wire import ILLEGAL_VALUE, OUT_OF_RANGE, PROTECTED, CommandError, to_int
+from .two_steps import OK, two_steps
+from .wire import ILLEGAL_VALUE, OUT_OF_RANGE, CommandError, to_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import Any
 
     from .desk import Call
-    from .rows import Act
 
-OK = "OK"
 ROWS = Rows()
-
-
-# The row of a commit, by the initial of the role that stages and commits.
-_COMMITS = {
-    "c": "change c | id 0..999999999999999, echo hex8 | OK | Do what was staged, once the button "
-    "was pressed",
-    "s": "change s | id 0..999999999999999, echo hex8 | OK | Do what was staged, once the button "
-    "was pressed",
-}
-
-
-def commit(call: "Call") -> str:
-    """Do what was staged, as the COMM of every command in two steps."""
-    assert call.session is not None
-    desk, (number, echo) = call.desk, call.args
-    what = call.row.header[: -len(":COMM")]
-    change = desk.staging.to_commit(call.now_us, what, number, echo, call.session.role)
-    desk.act(call.now_us, change.order, change.arguments)
-    desk.staging.drop()
-    return OK
-
-
-def _two_steps(header: str, text: str) -> "Callable[[Act], Act]":
-    """Put in a command that is staged by the function below this, and its commit."""
-
-    def keep(stage: "Act") -> "Act":
-        ROWS.put(header + ":STAG", text, stage)
-        ROWS.put(header + ":COMM", _COMMITS[text[len("session ")]], commit)
-        return stage
-
-    return keep
 
 
 def permille(old: int, new: int) -> "int | None":
@@ -77,9 +41,6 @@ def clear(call: "Call") -> str:
     """Forget all errors."""
     call.desk.errors.clear()
     return OK
-
-
-# -- at once ------------------------------------------------------------------------------------
 
 
 @ROWS.add("DEL:STOP", "change cs | - | OK | Stop until started again")
@@ -170,10 +131,8 @@ def restart(call: "Call") -> str:
     return OK
 
 
-# -- in two steps -------------------------------------------------------------------------------
-
-
-@_two_steps(
+@two_steps(
+    ROWS,
     "PROG",
     "session c | kind KINDS, concentration_ug_per_ml, bolus_dose_ng, bolus_s, lockout_s, "
     "daily_cap, [days*], [start_min*], [dose_ng_per_day*] | JSON | Prepare a program",
@@ -233,7 +192,8 @@ def _concentration(call: "Call") -> "int | None":
     return None
 
 
-@_two_steps(
+@two_steps(
+    ROWS,
     "RES:REF",
     "session c | volume_nl 1..50000000 nL, concentration_ug_per_ml, [residual_nl 0..50000000 "
     "nL] | JSON | Prepare a refill; residual is what was drawn off before",
@@ -268,8 +228,10 @@ def stage_refill(call: "Call") -> Change:
     )
 
 
-@_two_steps(
-    "BOL", "session c | dose_ng 1..5000000 ng, duration_s bolus_s | JSON | Prepare a single bolus"
+@two_steps(
+    ROWS,
+    "BOL",
+    "session c | dose_ng 1..5000000 ng, duration_s bolus_s | JSON | Prepare a single bolus",
 )
 def stage_bolus(call: "Call") -> Change:
     """BOL:STAG"""
@@ -290,7 +252,7 @@ def stage_bolus(call: "Call") -> Change:
     return Change("BOL", summary, "single_bolus", (dose_ng, duration_s))
 
 
-@_two_steps("DEL:STAR", "session c | - | JSON | Prepare to start the program")
+@two_steps(ROWS, "DEL:STAR", "session c | - | JSON | Prepare to start the program")
 def stage_start(call: "Call") -> Change:
     """DEL:STAR:STAG"""
     orders, pump = call.desk.orders, call.desk.pump
@@ -309,7 +271,7 @@ def stage_start(call: "Call") -> Change:
     return Change("DEL:STAR", summary, "start", ())
 
 
-@_two_steps("LIM", "session s | name*, value* | JSON | Prepare new limits, by name and value")
+@two_steps(ROWS, "LIM", "session s | name*, value* | JSON | Prepare new limits, by name and value")
 def stage_limits(call: "Call") -> Change:
     """LIM:STAG"""
     orders, former = call.desk.orders, call.desk.pump.memory.limits
@@ -332,8 +294,10 @@ def stage_limits(call: "Call") -> Change:
     return Change("LIM", members(pairs), "set_limits", (limits,), True)
 
 
-@_two_steps(
-    "SERV:CLE", "session s | fault | JSON | Prepare to end a fault that is latched for service"
+@two_steps(
+    ROWS,
+    "SERV:CLE",
+    "session s | fault | JSON | Prepare to end a fault that is latched for service",
 )
 def stage_service(call: "Call") -> Change:
     """SERV:CLE:STAG"""
@@ -343,122 +307,6 @@ def stage_service(call: "Call") -> Change:
     row = faults.FAULTS[code]
     summary = members([("fault", row[0]), ("text", row[4])])
     return Change("SERV:CLE", summary, "service", (code,))
-
-
-# -- keys ---------------------------------------------------------------------------------------
-
-
-@ROWS.add(
-    "KEY:PROV",
-    "open | observer hex64, patient hex64, clinician hex64, service hex64 | OK | Give a pump "
-    "without keys its keys; USB, and the button held",
-)
-def provision(call: "Call") -> str:
-    """KEY:PROV"""
-    desk = call.desk
-    if desk.keys.provisioned:
-        raise CommandError(
-            PROTECTED,
-            "the pump has keys; rotate them in a service session, or wipe them: hold the button "
-            "for the first 5 s after power-on, then KEY:WIPE",
-        )
-    if not desk.link.local:
-        raise CommandError(PROTECTED, "keys are provisioned over USB only")
-    confirm_press = desk.pump.confirm_press
-    held = desk.pump.hal.button.pressed()
-    # Wanted first, so that the press is taken for this and asks for no bolus.
-    if not confirm_press.wanted or not confirm_press.pressed or not held:
-        if not confirm_press.wanted:
-            confirm_press.want()
-            desk.provision_until_us = call.now_us + 60 * US_PER_S
-        raise CommandError(
-            PROTECTED, "press the pump's button now, hold it, and send this again within 60 s"
-        )
-    confirm_press.drop()
-    desk.provision_until_us = 0  # or its end would take the press from what is staged by then
-    desk.keys.provision([binascii.unhexlify(key) for key in call.args])
-    desk.log_keys(call.now_us, PROVISIONED)
-    return OK
-
-
-@ROWS.add(
-    "KEY:WIPE",
-    "open | - | OK | Forget all keys, within 60 s of a start with the button held for its "
-    "first 5 s",
-)
-def wipe(call: "Call") -> str:
-    """KEY:WIPE"""
-    desk = call.desk
-    if call.now_us >= desk.wipe_until_us:
-        raise CommandError(
-            PROTECTED,
-            "keys can be wiped for 60 s after a start during whose first 5 s the button was held",
-        )
-    desk.sessions.end_all()
-    desk.staging.drop()
-    desk.keys.wipe()
-    desk.wipe_until_us = 0
-    desk.log_keys(call.now_us, WIPED)
-    return OK
-
-
-@_two_steps(
-    "KEY:ROT",
-    "session s | role ROLES, wrapped hex64 | JSON | Prepare a new key for a role, wrapped "
-    "for this session",
-)
-def stage_rotation(call: "Call") -> Change:
-    """KEY:ROT:STAG"""
-    desk, session = call.desk, call.session
-    assert session is not None
-    role = ROLES.index(call.args[0])
-    pad = session.wrap(call.request.counter)
-    wrapped = binascii.unhexlify(call.args[1])
-    key = bytes([wrapped[i] ^ pad[i] for i in range(len(pad))])
-    summary = members(
-        [
-            ("of", ROLES[role]),
-            ("old_fingerprint", desk.keys.fingerprint(role)),
-            ("new_fingerprint", desk.keys.print_of(key)),
-        ]
-    )
-    return Change("KEY:ROT", summary, "rotate", (role, key))
-
-
-# -- the session itself -------------------------------------------------------------------------
-
-
-@ROWS.add(
-    "AUTH:HELL", "open | role ROLES, nonce hex32 | session,nonce,counter | Ask for a session"
-)
-def hello(call: "Call") -> str:
-    """AUTH:HELL"""
-    role, nonce = call.args
-    return call.desk.sessions.hello(call.now_us, ROLES.index(role), nonce)
-
-
-@ROWS.add(
-    "AUTH:PROV", "open | session hex4, mac hex32 | mac | Prove the role's key and open the session"
-)
-def prove(call: "Call") -> str:
-    """AUTH:PROV"""
-    return call.desk.sessions.prove(call.now_us, call.args[0], call.args[1])
-
-
-@ROWS.add("AUTH:BYE", "session opcs | - | OK | End the session")
-def bye(call: "Call") -> str:
-    """AUTH:BYE"""
-    assert call.session is not None
-    call.desk.sessions.end(call.session)
-    return OK
-
-
-@ROWS.add("TEL:MAC", "session opcs | on 0..1 | OK | Put this session's MAC on telemetry lines")
-def telemetry_mac(call: "Call") -> str:
-    """TEL:MAC"""
-    assert call.session is not None
-    call.session.telemetry_mac = bool(call.args[0])
-    return OK
 
 
 @ROWS.add(
