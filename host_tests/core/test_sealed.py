@@ -53,6 +53,11 @@ class _BoardStruct:
             packed += (value % (1 << 8 * size)).to_bytes(size, "little")
         return packed
 
+    @staticmethod
+    def pack_into(layout: str, data: bytearray, place: int, *values: int) -> None:
+        packed = _BoardStruct.pack(layout, *values)
+        data[place : place + len(packed)] = packed
+
 
 def _flips(sealed: Any) -> list[tuple[str, Callable[[], None]]]:
     """(what, do it) for each single-bit flip of each attribute; doing it twice undoes it."""
