@@ -9,7 +9,6 @@ from pumpctl.outcome import Reconciled
 COMMUNICATION_ERROR = -360
 LINE_TOO_LONG = -363
 PROTECTED = -203
-SETTINGS_CONFLICT = -221
 UNDEFINED_HEADER = -113
 
 

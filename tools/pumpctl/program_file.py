@@ -18,7 +18,6 @@ duration_min = 20
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -108,16 +107,3 @@ def clock(minutes: int) -> str:
 def weekdays(mask: int) -> str:
     """A mask of weekdays, bit 0 being Monday, as their names."""
     return " ".join(WEEKDAYS[day] for day in range(7) if mask >> day & 1)
-
-
-def as_table(program: Program) -> dict[str, Any]:
-    """The program's numbers under their names, for JSON."""
-    return {
-        "kind": KINDS[program.kind],
-        "concentration_ug_per_ml": program.concentration_ug_per_ml,
-        "segments": [list(row) for row in program.segments],
-        "bolus_dose_ng": program.bolus_dose_ng,
-        "bolus_s": program.bolus_s,
-        "lockout_s": program.lockout_s,
-        "daily_cap": program.daily_cap,
-    }
