@@ -37,7 +37,6 @@ class Tape:
         self._out = BytesIO()
         self.motor: list[str] = []
         self.events: list[bytes] = []
-        self.calls = 0  # that the core made
         self.now_us = 0
         self._depth = 0
 
@@ -50,7 +49,6 @@ class Tape:
 
     def put(self, op: int, *fields: int | str | bytes | None) -> None:
         """Add an entry; its fields are those of its row in OPS."""
-        self.calls += ops.BURST <= op < ops.END
         self._out.write(bytes((op,)))
         _, arguments, answer = ops.OPS[op]
         for kind, value in zip(arguments + answer, fields, strict=True):

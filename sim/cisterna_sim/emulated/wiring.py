@@ -54,15 +54,8 @@ class Wiring:
 
     def press(self, held: bool) -> None:
         """Hold the button down, or let it go: it closes to ground, against a pull-up."""
-        self._ground("button", held)
-
-    def strap_service(self, on: bool) -> None:
-        """Set the service strap, or take it off."""
-        self._ground("service", on)
-
-    def _ground(self, name: str, on: bool) -> None:
-        pin = self._pins[name]
-        if on:
+        pin = self._pins["button"]
+        if held:
             self._drive(pin, False)
         else:
             self._mcu.gpio[pin].release_input()
@@ -120,7 +113,7 @@ class Wiring:
             place = value
             bus.complete_write(True)
 
-        def read(more: bool) -> None:
+        def read(_more: bool) -> None:
             nonlocal place
             value = registers[place]
             place = place + 1 & 0xFF

@@ -125,10 +125,6 @@ class Line:
         self.stored_nl = stored - out
         return out, 0.0, 0.0
 
-    def stored_after(self, span_us: int, available_nl: float) -> float:
-        """What ``relax`` would leave in the line, changing nothing."""
-        return self._walk(span_us, available_nl)[0]
-
     def _walk(self, left: float, available: float) -> tuple[float, float, float, float]:
         """Piece by piece through ``left`` us: stored at the end, tip, leaked, drawn."""
         stored = self.stored_nl

@@ -12,9 +12,6 @@ Defaults V 65 mL, clearance 30 mL/h, k 0.1157 /h are the design's. After a stop 
 
 import math
 
-UNDER_PERCENT = 50.0
-OVER_PERCENT = 150.0
-
 _US_PER_HOUR = 3_600_000_000
 
 

@@ -73,16 +73,6 @@ class Plant:
         """True line pressure, gauge."""
         return self._line.stored_nl / self._line.compliance_nl_per_pa
 
-    def pressure_at(self, t_us: int) -> float:
-        """Line pressure at ``t_us`` if nothing is done till then; changes nothing.
-
-        Holds up to ``next_event_us``. On the way there the pressure moves one way only, so a
-        threshold is crossed in between exactly if it lies between now's and that value.
-        """
-        line = self._line
-        stored_nl = line.stored_after(t_us - self.now_us, self.syringe_nl)
-        return stored_nl / line.compliance_nl_per_pa
-
     @property
     def csf_pa(self) -> float:
         """Pressure of the spinal fluid at the tip."""
