@@ -4,7 +4,7 @@ import pytest
 
 from cisterna.base.roles import ROLES
 from cisterna.parts.program import KINDS
-from cisterna.telemetry import commands, keys, reads, rows, stream, two_steps, wire
+from cisterna.telemetry import commands, keys, rows, two_steps, wire
 from cisterna.telemetry.rows import HEX, INT, TEXT
 
 ROWS = {row.header: row for row in commands.all_rows()}
@@ -48,8 +48,6 @@ def test_words_and_numbers_are_those_of_the_modules_that_own_them():
     arguments = [*specs("KEY:PROV").values(), specs("KEY:ROT:STAG")["wrapped"]]
     assert {spec[2] for spec in arguments} == {2 * keys.KEY_BYTES}
     assert specs("AUTH:PROV")["mac"][2] == wire.MAC_DIGITS
-    assert specs("LOG?")["count"][2:4] == (1, reads.MAX_LOG_ENTRIES)
-    assert specs("TEL:PER")["period_ms"][3] == stream.MAX_PERIOD_MS
 
 
 def test_all_forms_of_arguments_are_taken_apart():

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from .desk import Call
 
 PROTOCOL = const(1)
-# So many can be asked for, and so many come at a time: a page must not hold a step up.
-MAX_LOG_ENTRIES = const(16)
+# Entries of the log that are read at a time, so that LOG? does not hold a step up.
 LOG_PAGE = const(4)
 ROWS = Rows()
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..pump import Pump
 
 MIN_PERIOD_MS = const(100)
-MAX_PERIOD_MS = const(3_600_000)
 # Events of one tick that are kept until they are told; a boot makes a handful.
 _KEPT = const(16)
 

@@ -64,7 +64,6 @@ STEP_HZ = const(5_000_000)
 COUNT_HZ = const(25_000_000)
 
 MIN_INTERVAL_US = const(4)
-MAX_STEPS_PER_S = const(250_000)
 # 17.9 min: what a board keeps in an integer without heap. The program itself could wait 71 min.
 MAX_INTERVAL_US = const((1 << 30) - 1)
 # 12 bits; the program takes no more of the word.
