@@ -46,10 +46,11 @@ sim: .venv/.sim ## simulate a therapy: SCENARIO=name or list, DAYS=n, SEED=n, CS
 test: .venv/.dev ## run the tests: LONG=1 adds the long ones, ARGS='-k dosing' goes to pytest; PORT=/dev/... tests a bench Pico too
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -ra $(ARGS)
 
-lint: .venv/.dev $(CHIPS:%=$(STUBS)/%/.stamp) ## check style, spelling and types, and compile the firmware
+lint: .venv/.dev $(CHIPS:%=$(STUBS)/%/.stamp) ## check style, spelling, dead code and types, and compile the firmware
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m codespell_lib
+	$(PY) -m vulture
 	$(PY) -m mypy boards sim tools host_tests
 	$(foreach chip,$(CHIPS),$(call mypy_for_chip,$(chip)) &&) true
 	@echo "mpy-cross, every file in firmware/"
