@@ -13,6 +13,12 @@ INITS = [
     for name, root in PACKAGES.items()
     for path in sorted((ROOT / root / name).rglob("__init__.py"))
 ]
+SOURCE_ROOTS = {"boards", "firmware", "sim", "tools"}
+SOURCES = [
+    path
+    for folder in sorted({*SOURCE_ROOTS, "host_tests"})
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
 def module_of(path: Path) -> str:
@@ -78,3 +84,57 @@ def test_no_module_imports_itself_by_way_of_others(name: str) -> None:
 def test_a_circle_is_found() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}
     assert circle(graph) == ["a", "b", "c"]
+
+
+def names_imported(source: str) -> set[str]:
+    """Every dotted name that a file's absolute imports may stand for."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            found |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def wrong_names(source: str) -> list[str]:
+    """What a file takes from a test module, or through the folder that is a source root.
+
+    ``tools.pumpctl`` would be a second copy of ``pumpctl``, whose errors no ``except`` catches.
+    """
+    return sorted(
+        name
+        for name in names_imported(source)
+        if (
+            name.split(".")[0] in {"host_tests", ""}
+            and any(part.startswith("test_") for part in name.split("."))
+        )
+        or name.split(".")[0] in SOURCE_ROOTS
+    )
+
+
+def test_no_file_imports_a_test_or_goes_through_a_source_root() -> None:
+    wrong = {
+        str(path.relative_to(ROOT)): names
+        for path in SOURCES
+        if (names := wrong_names(path.read_text(encoding="utf-8")))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from host_tests.core.test_bolus import bench",
+        "from host_tests.core import test_bolus",
+        "import host_tests.core.test_bolus",
+        "from .test_bolus import bench",
+        "from . import test_bolus",
+        "import tools.pumpctl",
+        "from tools import pumpctl",
+        "from tools.pumpctl.client import Pump",
+    ],
+)
+def test_such_an_import_is_found(source: str) -> None:
+    assert wrong_names(source)
