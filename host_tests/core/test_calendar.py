@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisterna.base.settings import Limits
-from cisterna.parts.calendar import MINUTES_PER_DAY, Calendar
+from cisterna.parts.calendar import ALL_DAYS, MINUTES_PER_DAY, Calendar
 from cisterna.parts.program import KIND_PROFILE, Program
 from cisterna.schedule import Schedule
 from cisterna_sim.rig_board import default_calibration
@@ -154,6 +154,24 @@ def test_a_clock_set_at_rest_is_followed_at_once():
     calendar.set_wall(DAY, MIDNIGHT_US + 15 * HOUR, False)
     assert calendar.minute(DAY) == 15 * 60
     assert not calendar.use_mean
+
+
+@pytest.mark.req("D10", "D04")
+def test_a_day_joined_at_rest_is_not_run_again_after_a_power_loss():
+    program = Program(KIND_PROFILE, 2000, ((ALL_DAYS, 0, 2_000_000), (ALL_DAYS, 120, 100_000)))
+    limit_ng = program.day_bound_nl(Limits()) * 2
+    bench = Bench(program=program, limits={"max_daily_dose_ng": limit_ng})
+    bench.run(2 * 3600 + 60)
+    bench.rig.power_down()
+    bench.rig.power_up(0)
+    bench.run(18 * 3600)
+    bench.order("set_clock", MIDNIGHT_US + DAY - 60_000_000)
+    bench.run(600)
+    mean = program.mean_rate(Limits())
+    assert bench.pump.dosing.rate_nl_per_day == mean
+    bench.run(4 * 3600)
+    assert bench.mode == "BASAL"
+    assert not bench.present("OVER_DELIVERY")
 
 
 # -- what a day delivers --------------------------------------------------------------------------

@@ -58,6 +58,8 @@ class Calendar:
             self.day_end_us = self.day_start_us + US_PER_DAY
             self.weekday = _weekday(midnight_us)
             self.use_mean = delivering
+            if not delivering:
+                self.began_us = self.day_start_us
 
     def turn(self, now_us: int) -> None:
         """Begin the next program day if the running one has ended."""
