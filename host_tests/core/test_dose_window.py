@@ -272,6 +272,20 @@ def test_a_window_stored_as_steps_is_read_as_their_dose(steps):
     assert window.most_pg(96 * QUARTER_US) == sum(steps) * 89_819
 
 
+@pytest.mark.req("D04")
+@pytest.mark.parametrize("layout", [1, 2])
+def test_a_quarter_that_counted_noise_can_be_stored(layout):
+    """A STEP line that picks up mains hum counts 45,000 pulses in a quarter: 8 mg."""
+    window = DoseWindow(default_calibration())
+    window.fill(2000)
+    if layout == 1:
+        window.restore(struct.pack("<I97H", 96, *[45_000] * 97), 1)
+    window.add(96 * QUARTER_US, 45_000)
+    again = DoseWindow(default_calibration())
+    again.restore(window.pack(), 2)
+    assert again.least_pg(96 * QUARTER_US) >= 4_000_000_000
+
+
 def test_another_concentration_leaves_the_dose_of_the_past_as_it_was():
     window = DoseWindow(default_calibration())
     window.fill(2000)

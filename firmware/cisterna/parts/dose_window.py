@@ -31,6 +31,8 @@ _QUARTERS = const(96)
 _LAYOUT = "<I97I"
 # Layouts 0 and 1 of the state held steps.
 _STEPS_LAYOUT = "<I97H"
+# A quarter holds no more on the store: a STEP line that picks up noise can count without end.
+_MOST_PG = const(0xFFFFFFFF)
 # The net's tolerance: what counting and rounding may add, in steps.
 _OVER_STEPS = const(2)
 # So many quarters are weighed at a time.
@@ -148,7 +150,7 @@ class DoseWindow:
 
     def pack(self) -> bytes:
         """The window as bytes."""
-        return struct.pack(_LAYOUT, self._newest, *self._doses_pg)
+        return struct.pack(_LAYOUT, self._newest, *[min(_MOST_PG, pg) for pg in self._doses_pg])
 
     def restore(self, data: bytes, layout: int) -> None:
         """Take up what ``pack`` made in that layout of the state; ``fill`` it first."""
