@@ -45,6 +45,8 @@ WATCHDOG_MS = const(5_000)
 _SLEEP_MS = const(250)
 # A collection of garbage takes 19 ms on the emulated Pico.
 _COLLECT_US = const(25_000)
+# One takes some 4 kB of heap. MicroPython collects after 100 kB, in the middle of a step as well.
+_GARBAGE_TICKS = const(12)
 
 # Rows of events.BOOT_CAUSES.
 _POWER_ON = const(0)
@@ -81,6 +83,7 @@ class Loop:
         self.failure: "Exception | None" = None
         self._due_us = now_us
         self._look_us = now_us
+        self._ticks = 0  # since garbage was collected
         self._health = Health(self.pump, now_us)
 
     def step(self) -> int:
@@ -93,6 +96,7 @@ class Loop:
             self._look_us = max(self._look_us + PERIOD_US, now_us)
         if now_us >= self._due_us or pump.sampler.attention:
             self._due_us = self.telemetry.tick(now_us)
+            self._ticks += 1
             self.conversation.spoken()
             spent_us = self.clock.now_us() - now_us
             if spent_us > self.worst_tick_us:
@@ -112,13 +116,17 @@ class Loop:
         """Collect garbage if no step is due meanwhile, rather than whenever it has piled up."""
         if self._due_us - self.clock.now_us() < _COLLECT_US:
             return False
+        self._ticks = 0
         gc.collect()
         return True
 
     async def run(self) -> None:
         """Run until a restart is ordered, and its reply said."""
         while not self.telemetry.desk.restart:
-            await asyncio.sleep_ms(self.step())
+            calm_ms = self.step()
+            if self._ticks >= _GARBAGE_TICKS and self._tidy():
+                continue
+            await asyncio.sleep_ms(calm_ms)
             if self.failure is not None:
                 raise self.failure
         await asyncio.sleep_ms(_RESTART_MS)

@@ -33,6 +33,7 @@ KEPT = {"/boot.py": b"", "/notes.txt": b"mine"}
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_older_board_ends_up_with_the_image_and_nothing_that_hides_it(tmp_path):
     try:
         image, size = release.make("pico")

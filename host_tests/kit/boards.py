@@ -15,8 +15,11 @@ from typing import Any, Protocol
 
 import pytest
 
+from cisterna.base import faults
 from cisterna.parts.calendar import ALL_DAYS
+from cisterna.parts.ledger import Ledger
 from cisterna.parts.program import KIND_CONTINUOUS, Program
+from cisterna_sim.emulated import probe
 from cisterna_sim.emulated.board_rig import BoardRig
 
 PORT = os.environ.get("PORT", "")
@@ -25,6 +28,11 @@ NO_PLANT = "a bench board has no rig on its pins that this test could read or di
 # 150 uL/day; a patient bolus of 10 uL over a minute, so that steps come often.
 BASAL_NL_PER_DAY, BOLUS_NL, BOLUS_S = 150_000, 10_000, 60
 PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 20_000, BOLUS_S, 3_600, 6)
+STEP_NL = 89.819
+# A Pico's 264 kB leave 240 kB to MicroPython's heap, of which the image takes some 60 and files
+# 180, as a bench board may run. The longest line is 3 kB: its parts, what it stages and the reply
+# must fit several times over, wherever the heap is broken up.
+FREE_BYTES = 48 * 1024 if PORT else 160_000
 # At most from power-on to the first motion.
 BOOT_S = 5
 
@@ -115,6 +123,22 @@ def execute(board: Board, code: str, at_most_s: float = 10) -> str:
     printed, error = answer.split(b"\x04")[:2]
     assert not error, error.decode()
     return printed.decode()
+
+
+def standing(rig: BoardRig) -> list[int]:
+    """Faults that the pump would still know of after a power cut now."""
+    latched = rig.remembered().memory.state.latched
+    return [code for code in range(len(faults.FAULTS)) if latched >> code & 1]
+
+
+def ledger(rig: BoardRig) -> Ledger:
+    """The account as it would be after a power cut now."""
+    return rig.remembered().memory.state.ledger
+
+
+def reports(rig: BoardRig, begin: int) -> list[probe.Report]:
+    """The probe's reports since the console had said ``begin`` characters, whole lines only."""
+    return probe.reports(rig.said[begin:])
 
 
 def in_a_copy(test: Callable[..., None]) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from cisterna_sim.emulated import board_rig, flash
 from cisterna_sim.emulated.serve import serve
 from cisterna_sim.serve import Hands
 from cisterna_sim.terminals import Terminals
+from cisterna_tools.image import ImageError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,12 +21,13 @@ from cisterna_sim.terminals import Terminals
 @click.option("--until-eof", is_flag=True, help="End with standard input")
 def main(tcp: int, dose: int, as_json: bool, until_eof: bool) -> None:
     """Start an emulated Pico with the pump and its rig: Enter presses its button, Ctrl-C ends."""
-    missing = flash.missing()
-    if missing:
-        click.echo(f"make rig: {missing}", err=True)
+    try:
+        pump = flash.pump(build=False)
+    except ImageError as error:
+        click.echo(f"make rig: {error}", err=True)
         sys.exit(1)
     hands = Hands(until_eof)
-    rig = board_rig.deliver(continuous(2_000, dose * 1_000))
+    rig = board_rig.deliver(continuous(2_000, dose * 1_000), pump=pump)
     terminals = Terminals(tcp)
     ports = [f"socket://127.0.0.1:{terminals.tcp}", terminals.pty]
     try:

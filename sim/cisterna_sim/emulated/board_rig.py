@@ -1,10 +1,11 @@
-"""The emulated rig: the shipped files on an RP2040 under real MicroPython, on the plant's wires.
+"""The emulated rig: the pump on an RP2040 under real MicroPython, on the plant's wires.
 
 Driven by emulated time. A processor that is busy runs about 20 times slower than a real one, one
 that sleeps many times faster.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,10 +97,11 @@ class BoardRig:
         return (self.now_us - began_us) / 1e6
 
     def press(self, seconds: float = 0.6) -> None:
-        """Press the button for so long."""
+        """Press the button for so long, and let a look see it released."""
         self.wiring.press(True)
         self.run(seconds)
         self.wiring.press(False)
+        self.run(0.3)
 
     def counted(self) -> int:
         """What the counting state machine holds: edges that its own pin has seen."""
@@ -117,19 +119,21 @@ class BoardRig:
 def deliver(
     program: Program,
     *,
+    pump: tuple[Path, dict[str, bytes]] | None = None,
     board: str = "pico",
-    limits: dict[str, int] | None = None,
     files: dict[str, bytes] | None = None,
+    limits: dict[str, int] | None = None,
     state: bool = True,
     **plant: Any,
 ) -> BoardRig:
     """A rig whose pump was delivering ``program`` when its power failed, switched on again.
 
-    ``files`` replace the firmware on its file system; without ``state`` it has lost its memory.
+    ``pump`` is an image and the files that it runs, `flash.pump`'s if not given; ``files`` are
+    added to them. Without ``state`` the pump has lost its memory.
     """
     data = board_data(board)
     config = PlantConfig(concentration_ug_per_ml=program.concentration_ug_per_ml, **plant)
     truth, memory = delivering(config, data.calibration, program, Limits(limits or {}))
-    files = flash_image.firmware(board) if files is None else files
-    flash = flash_image.make({**files, **memory} if state else files)
+    uf2, firmware = flash_image.pump(board) if pump is None else pump
+    flash = flash_image.make(uf2, {**firmware, **(memory if state else {}), **(files or {})})
     return BoardRig(truth, config, flash, data)

@@ -1,8 +1,8 @@
-"""What the emulated board's flash holds: a MicroPython image, and the pump on a file system."""
+"""What the emulated board's flash holds: the image with the pump inside, or plain MicroPython and
+the pump's files; and what the pump remembers."""
 
 import struct
 from collections.abc import Iterator
-from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from littlefs import LittleFS, UserContext
 
 from cisterna_tools import image
 from cisterna_tools.flash.payload import RELEASE, Payload
-from cisterna_tools.image import plain
+from cisterna_tools.image import plain, release
 
 FLASH_BYTES = 2 * 1024 * 1024
 _BLOCK_BYTES = 4096
@@ -23,22 +23,29 @@ _XIP_START = 0x10000000
 
 
 def missing() -> str:
-    """Why there is no image to run; empty if there is one. The first time may take minutes."""
+    """Why no pump can run; empty if one can. The first time may take minutes."""
     try:
-        plain.find()
+        pump()
     except image.ImageError as error:
         return str(error)
     return ""
 
 
-def firmware(board: str = "pico", main: bytes | None = None) -> dict[str, bytes]:
-    """The files that `make flash` copies, by path on the board; ``main`` replaces main.py."""
+def pump(board: str = "pico", build: bool = True) -> tuple[Path, dict[str, bytes]]:
+    """The image with the pump inside, and no files; where none can be built, plain MicroPython
+    and the files that make it a pump. Without ``build`` an image is used if it lies ready."""
+    if build or release.made(board):
+        try:
+            return release.find(board), {}
+        except image.CannotBuild:
+            pass
+    return plain.find(), firmware(board)
+
+
+def firmware(board: str = "pico") -> dict[str, bytes]:
+    """The files that `make flash` copies, by path on the board."""
     payload = _payload(board)
-    if main is None:
-        return {**payload.files, RELEASE: payload.release()}
-    probed = copy(payload)
-    probed.files = {**payload.files, "/main.py": main}
-    return {**probed.files, RELEASE: probed.release()}
+    return {**payload.files, RELEASE: payload.release()}
 
 
 @cache
@@ -46,10 +53,10 @@ def _payload(board: str) -> Payload:
     return Payload(board)
 
 
-def make(files: dict[str, bytes], uf2: Path | None = None) -> bytes:
-    """A whole flash: MicroPython and a file system of these files, by path."""
+def make(uf2: Path, files: dict[str, bytes]) -> bytes:
+    """A whole flash: an image, and a file system of these files, by path."""
     flash = bytearray(b"\xff") * FLASH_BYTES
-    for address, data in _blocks((uf2 or plain.find()).read_bytes()):
+    for address, data in _blocks(uf2.read_bytes()):
         flash[address : address + len(data)] = data
     flash[_FILES_START:] = file_system(files)
     return bytes(flash)

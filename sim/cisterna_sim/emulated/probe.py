@@ -3,7 +3,6 @@
 Two tasks beside it: one reports on its console, one does harm when a pin is driven high.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 # Pins that nothing else uses: high, the harm task puts the looks off, or never comes back.
@@ -45,7 +44,8 @@ async def harm(pump):
                 if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
                     time.sleep_ms(50)
 
-def attach(loop, filling=9, harmful=True):
+def attach(filling=9, harmful=True):
+    from hal import loop
     run = loop.Loop.run
     async def probed(self):
         asyncio.create_task(tell(self, filling))
@@ -55,11 +55,10 @@ def attach(loop, filling=9, harmful=True):
     loop.Loop.run = probed
 """
 
-_SHIPPED = (Path(__file__).parents[3] / "firmware" / "main.py").read_bytes()
-_START = b"    loop.main(board)"
-# The shipped main.py, with the tasks beside the pump, or with bare reports and no harm.
-MAIN = _TASKS + _SHIPPED.replace(_START, b"    attach(loop)\n" + _START)
-QUIET = _TASKS + _SHIPPED.replace(_START, b"    attach(loop, 0, False)\n" + _START)
+# Each is a start-up file, which runs before the pump does: the tasks beside the pump, or bare
+# reports and no harm.
+HARMFUL = {"/boot.py": _TASKS + b"attach()\n"}
+QUIET = {"/boot.py": _TASKS + b"attach(0, False)\n"}
 
 
 class Report(NamedTuple):

@@ -18,16 +18,11 @@ from rich.table import Table
 
 from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_CONTINUOUS, Program
-from cisterna.telemetry.keys import Keys
-from cisterna_sim.emulated import board_rig, flash
-from cisterna_sim.emulated.board_rig import BoardRig
-from cisterna_sim.emulated.cable import Cable
-from cisterna_sim.emulated.prepare import FOLDER
+from cisterna_sim.emulated import session
 from cisterna_tools.bench import BenchError, table
 from cisterna_tools.boards import ROOT
-from hal.files import FilesStore
-from pumpctl import KeyRing, Pump
-from pumpctl.keys import generate
+from cisterna_tools.image import ImageError
+from pumpctl import Pump
 
 # Every command with its number of times over TCP and on the board. No answer takes longer to make
 # than a page of the log; the last is a change, whose counter is stored before it is made.
@@ -41,9 +36,7 @@ ROUNDS = {
 TELEMETRY_MS = 100
 # A patient bolus of 10 uL over a minute, so that steps come often.
 PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 20_000, 60, 3_600, 6)
-_BOOT_S = 10
-# Of the emulator, which is some 20 times slower than a board.
-_REPLY_S = 60.0
+_AT_MOST_S = 10
 # Of fewer than a hundred times the slowest stands for p99.
 _COLUMNS = ("command", "times", "commands per s", "p50 ms", "p99 ms")
 
@@ -85,12 +78,13 @@ def _served(keys: Path) -> Iterator[Pump]:
 
 def on_the_board() -> Table:
     """The emulated Pico, at rest between the steps of its basal rate and in a bolus."""
-    missing = flash.missing()
-    if missing:
-        raise BenchError(missing)
     made = table("The client on the emulated Pico's USB console, its own clock", *_COLUMNS)
     with tempfile.TemporaryDirectory() as folder:
-        rig, pump = _board(Path(folder))
+        try:
+            begun = session.begin(Path(folder), PROGRAM)
+        except ImageError as error:
+            raise BenchError(str(error)) from None
+        rig, pump = begun.rig, begun.clinician
 
         def now_s() -> float:
             return rig.now_us / 1e6
@@ -98,28 +92,13 @@ def on_the_board() -> Table:
         for command, (_, times) in ROUNDS.items():
             made.add_row(command, *_timed(pump, command, times, now_s))
         rig.press()
-        rig.run_until(lambda: rig.pulses, _BOOT_S)
+        rig.run_until(lambda: rig.pulses, _AT_MOST_S)
         pump.query("TEL:PER", TELEMETRY_MS)
         made.add_section()
         for command, (_, times) in ROUNDS.items():
             name = f"{command}, bolus, telemetry {1000 // TELEMETRY_MS} Hz"
             made.add_row(name, *_timed(pump, command, times, now_s))
     return made
-
-
-def _board(folder: Path) -> tuple[BoardRig, Pump]:
-    """A board that delivers and has its keys, and a clinician's session with it."""
-    keys = generate()
-    store = FilesStore(str(folder / "state"))
-    Keys(store).provision(list(keys.values()))
-    files = {f"{FOLDER}/{path.name}": path.read_bytes() for path in (folder / "state").iterdir()}
-    rig = board_rig.deliver(PROGRAM, files={**flash.firmware(), **files})
-    rig.run_until(lambda: rig.wiring.enabled_us is not None, _BOOT_S)
-    rig.run(1)
-    ring = KeyRing(folder / "keys.toml")
-    pump = Pump.over(Cable(rig), keys=ring, timeout_s=_REPLY_S)
-    ring.put(pump.identity.serial, keys)
-    return rig, pump.as_role("clinician")
 
 
 def _timed(

@@ -1,5 +1,6 @@
 """The image with the pump inside: MicroPython, pump, HAL and board file in one UF2."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from cisterna_tools.image import ImageError, build, cache, uf2
 CHIP = "rp2"
 # The port keeps the rest of the Pico's 2 MiB, 1408 KiB, for the file system.
 LARGEST = (2048 - 1408) * 1024
+# Images of older firmware that the cache keeps.
+_KEPT = 4
 
 
 def make(board: str) -> tuple[Path, int]:
@@ -48,3 +51,30 @@ def stage(board: Path, version: str, folder: Path, root: Path = boards.ROOT) -> 
     (folder / "frozen_release.py").write_text(
         f'"""Says that this firmware is frozen."""\n\nVERSION = {version!r}\n', encoding="utf-8"
     )
+
+
+def find(board: str) -> Path:
+    """An image of the firmware as it is now, from the cache or made; raises as ``make`` does."""
+    wanted = _cached(board)
+    if not wanted.exists():
+        path, _ = make(board)
+        cache.put(wanted, path.read_bytes())
+        images = cache.folder().glob(f"cisterna-{board}-*.uf2")
+        for old in sorted(images, key=lambda path: -path.stat().st_mtime)[_KEPT:]:
+            old.unlink(missing_ok=True)
+    return wanted
+
+
+def made(board: str) -> bool:
+    """Whether ``find`` would take no time."""
+    return _cached(board).exists()
+
+
+def _cached(board: str) -> Path:
+    """Where an image of the firmware as it is now lies, if there is one."""
+    firmware = boards.ROOT / "firmware"
+    own = (firmware / "main.py", firmware / "manifest.py", boards.source(board), Path(__file__))
+    recipe = hashlib.sha256(build.key().encode())
+    for path in (*own, *modules(firmware, CHIP)):
+        recipe.update(f"{path.relative_to(boards.ROOT)}\n".encode() + path.read_bytes())
+    return cache.folder() / f"cisterna-{board}-{recipe.hexdigest()[:12]}.uf2"

@@ -20,9 +20,10 @@ from cisterna_sim.emulated.board_rig import BoardRig
 from cisterna_sim.emulated.serve import serve
 from cisterna_sim.terminals import Terminals
 from cisterna_tools.flash import payload
-from host_tests.kit.boards import BOOT_S, PROGRAM, in_a_copy
+from cisterna_tools.image import ImageError, plain
+from host_tests.kit.boards import BOOT_S, NO_PLANT, PORT, PROGRAM, in_a_copy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 # A busy board is emulated some twenty times slower than it is.
@@ -81,20 +82,23 @@ def _firmware(rig: BoardRig) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def image() -> None:
-    """A MicroPython image, or a skip that says why there is none."""
-    missing = flash.missing()
-    if missing:
-        pytest.skip(missing)
+def micropython() -> Path:
+    """Plain MicroPython, or a skip that says why there is none."""
+    if PORT:
+        pytest.skip(NO_PLANT)
+    try:
+        return plain.find()
+    except ImageError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
-def flashed(image: None) -> SimpleNamespace:
+def flashed(micropython: Path) -> SimpleNamespace:
     """A board with plain MicroPython and an empty file system after `make flash`, over TCP.
 
     ``half`` is what its flash held half-way.
     """
-    rig = board_rig.deliver(PROGRAM, files={}, state=False)
+    rig = board_rig.deliver(PROGRAM, pump=(micropython, {}), state=False)
     halves: list[bytes] = []
 
     def watch() -> None:
@@ -110,10 +114,9 @@ def test_an_empty_board_gets_everything_and_runs(flashed):
     count = len(files) - 1  # the release is not one of those that it names
     assert f"copied {count}, removed 0, verified {count} files" in flashed.said
     assert _firmware(flashed.rig) == files
-    assert flashed.rig.said.endswith(f"{RUNNING}\r\n")
+    assert f"{RUNNING}\r\n" in flashed.rig.said
 
 
-@pytest.mark.long
 @in_a_copy
 def test_a_second_time_copies_nothing(flashed):
     """Over a pty, onto the pump that runs, whose watchdog would restart it in five seconds."""
@@ -141,15 +144,14 @@ def test_a_board_whose_power_failed_half_way_says_that_it_does_not_dose(flashed)
     assert 0 < len(_firmware(rig)) < len(flash.firmware("pico"))
 
 
-@pytest.mark.long
-def test_an_update_cut_short_does_not_dose_until_it_is_flashed_again(image, tmp_path):
+def test_an_update_cut_short_does_not_dose_until_it_is_flashed_again(micropython, tmp_path):
     """One file of the version before was still to be replaced; the pump's memory stays."""
     older = tmp_path / "older.py"
     older.write_text((ROOT / f"firmware{OLD}.py").read_text(encoding="utf-8") + "\nOLDER = 1\n")
     files = flash.firmware("pico")
     torn = {**files, f"{OLD}.mpy": payload.compiled(older, f"{OLD[1:]}.py", "rp2")}
     del torn[payload.RELEASE]
-    rig = board_rig.deliver(PROGRAM, files=torn)
+    rig = board_rig.deliver(PROGRAM, pump=(micropython, torn))
     rig.run_until(lambda: "Type" in rig.said, BOOT_S)
     assert rig.said.startswith(NOT_WHOLE)
     assert rig.wiring.enabled_us is None

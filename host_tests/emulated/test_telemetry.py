@@ -1,6 +1,6 @@
-"""Rung 3: the client talks to the shipped files on an emulated board, over its USB console.
+"""Rung 3: the client talks to a pump on an emulated board, over its USB console.
 
-Figures are printed: make test ARGS='host_tests/test_board_telemetry.py -n 0 -rP'.
+Figures are printed: make test ARGS='host_tests/emulated/test_telemetry.py -n 0 -rP'.
 """
 
 import json
@@ -12,26 +12,21 @@ import pytest
 
 from cisterna.parts.calendar import ALL_DAYS
 from cisterna.parts.program import KIND_CONTINUOUS, Program
-from cisterna_sim.emulated import board_rig, flash, probe
+from cisterna_sim.emulated import board_rig, probe
 from cisterna_sim.emulated.board_rig import BoardRig
 from cisterna_sim.emulated.cable import Cable
-from host_tests.kit.boards import NO_PLANT, PORT, copied, in_a_copy
+from cisterna_sim.emulated.session import REPLY_S
+from host_tests.kit.boards import BOOT_S, copied, in_a_copy
 from pumpctl import KeyRing, Pump, StagedChange
 from pumpctl.framing import parse_reply
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(PORT), reason=NO_PLANT),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PROGRAM = Program(KIND_CONTINUOUS, 2_000, ((ALL_DAYS, 0, 300_000),), 20_000, 600, 3_600, 6)
 BASAL_NL_PER_DAY = 150_000
 FILL_NL, CONCENTRATION = 18_000_000, 2_000
 BOLUS_S = 60
 STEP_PL = 89_819
-BOOT_S = 5
-# A busy board is emulated some 20 times too slow.
-REPLY_S = 120.0
 TELEMETRY_MS = 100
 # One of them is as long as answers are.
 QUESTIONS = ("STAT?", "RES:VOL?", "SYST:HELP?", "PROG?", "LOG? 0,16")
@@ -70,16 +65,13 @@ def _do(rig: BoardRig, change: StagedChange, second: Pump | None = None) -> None
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def ready(image: None, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """A board that came without memory, given keys and a therapy by the client, delivering.
 
     ``rig``, ``link``; ``pump`` without a session, ``clinician`` with one; ``turned``: steps that
     the motor had made before.
     """
-    missing = flash.missing()
-    if missing:
-        pytest.skip(missing)
-    rig = board_rig.deliver(PROGRAM, files=flash.firmware(main=probe.QUIET), state=False)
+    rig = board_rig.deliver(PROGRAM, files=probe.QUIET, state=False)
     rig.run_until(lambda: "running" in rig.said, BOOT_S)
     rig.run(0.5)
     ring = KeyRing(Path(tmp_path_factory.mktemp("host")) / "keys.toml")
@@ -91,6 +83,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
     pump.provision(tell=hold)
     rig.wiring.press(False)
+    rig.run(0.3)
     clinician, service = pump.as_role("clinician"), pump.as_role("service")
     _do(rig, clinician.stage_refill(FILL_NL, CONCENTRATION), service)
     clinician.acknowledge()
@@ -101,7 +94,6 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     )
 
 
-@pytest.mark.long
 @in_a_copy
 def test_a_client_sets_a_pump_up_and_its_bolus_is_exact(ready):
     rig, clinician = ready.rig, ready.clinician
@@ -218,7 +210,6 @@ def _samples(dosing: SimpleNamespace) -> list[dict]:
 # -- a reset in between -------------------------------------------------------------------
 
 
-@pytest.mark.long
 @pytest.mark.req("T02")
 @in_a_copy
 def test_a_watchdog_reset_ends_sessions_and_keeps_the_counter(dosing):
