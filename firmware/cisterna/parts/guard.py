@@ -1,12 +1,14 @@
-"""A second opinion on delivery, by other arithmetic. It can only stop and alarm.
+"""Check delivery a second time, by other arithmetic. What it finds can only stop or alarm.
 
-The rate is computed again, straight from the program, by bitwise long division. Programmed volume
-is integrated again, in nL/day times ms, and compared with what was counted. The difference is an
-integral with hysteresis, kept apart from control as Klipper keeps its heater check:
+The guard computes the rate again, straight from the program, by bitwise long division. It
+integrates the programmed volume again, in nL/day times ms, and compares it with the steps
+counted. The difference is an integral with hysteresis, kept apart from control as Klipper keeps
+its heater check:
 
-- over: more than OVER_STEPS above the programme for 5 min, or more than a burst above it at once;
-- under: more than 5 % of the day's volume below it, or no motion for an hour in which at least
-  UNDER_STEPS fell due. Delivery goes on: for baclofen, stopping would add to the harm.
+- over: more than 3 steps above the program for 5 min, or at once if more than 20 steps above it,
+  which is more than a burst of 16;
+- under: more than 3 steps and 5 % of the day's volume below it, or no motion for an hour in which
+  more than 3 steps fell due. Delivery goes on: for baclofen, stopping would add to the harm.
 """
 
 from ..base.compat import TYPE_CHECKING, const
@@ -21,7 +23,7 @@ RUNAWAY_STEPS = const(20)
 UNDER_STEPS = const(3)
 UNDER_MS = const(3_600_000)
 UNDER_PARTS = const(20)
-# Steps that must be counted without the shortfall growing before it counts as over.
+# ``under`` ends after this many steps in which the shortfall has grown by a step at most.
 STEADY_STEPS = const(16)
 _MS_PER_DAY = const(86_400_000)
 
@@ -79,7 +81,7 @@ class Guard:
         self.rebase(0)
 
     def rebase(self, now_us: int) -> None:
-        """Start anew at the same rate: what was wrong up to now has been dealt with."""
+        """Start the comparison again at the same rate, once a difference has been dealt with."""
         self._mark_ms = now_us // 1000
         self._balance = 0  # counted minus programmed, in units
         self._over_since_ms = -1
@@ -91,7 +93,7 @@ class Guard:
         self.under = False
 
     def set_rate(self, now_us: int, rate_nl_per_day: int, day_nl: int) -> None:
-        """The rate that holds from now on; ``day_nl`` is the day's programmed volume."""
+        """Expect this rate from ``now_us`` on; ``day_nl`` is the day's programmed volume."""
         self._integrate(now_us)
         if self._rate == 0:
             self._still_since_ms = self._mark_ms
@@ -105,7 +107,7 @@ class Guard:
         self._mark_ms = now_ms
 
     def look(self, now_us: int, counted_steps: int) -> None:
-        """Weigh the steps counted since the last look."""
+        """Compare the steps counted since the last look with what the program asked for."""
         now_ms = now_us // 1000
         balance = self._balance - (now_ms - self._mark_ms) * self._rate
         self._mark_ms = now_ms
@@ -137,7 +139,7 @@ class Guard:
                 self._steady += counted_steps
                 self.under = self._steady < STEADY_STEPS
                 if not self.under:
-                    # The shortfall was announced; it is not made up, and counts no further.
+                    # The alarm told of the shortfall, and nothing makes it up: forget it.
                     self._balance = self._still_balance = 0
             return
         still = now_ms - self._still_since_ms > UNDER_MS and (

@@ -1,8 +1,8 @@
-"""Count what moved: pulses on the STEP line, checked against the encoder where there is one.
+"""Count the steps that moved: pulses on the STEP line, less those that the encoder shows lost.
 
-``moved`` follows the pulses less what the encoder shows to be lost. The encoder resolves 0.8
-microstep and jitters by one count, so single counts tell nothing; a difference of 3 steps that
-two looks in a row agree on is a loss (F03).
+Without an encoder every pulse counts as a step. The encoder resolves 0.8 microstep and jitters by
+one count, so a difference of a count or two means nothing; a difference of 3 steps or more at two
+looks in a row is booked as lost (F03).
 """
 
 from ..base.compat import TYPE_CHECKING, const
@@ -16,10 +16,11 @@ RECOVERED_STEPS = const(16)
 
 
 class MotionWitness:
-    """Owner of the counter and the encoder.
+    """Steps of one motor, by the pulse counter and, where there is one, the encoder.
 
-    ``look`` tells how many forward steps moved since the last look, ``stalled`` and
-    ``lost_steps`` what was lost. ``dead``: the encoder gives no reading.
+    ``stalled`` is true while the screw does not follow the pulses, ``runaway`` once it has moved
+    3 steps more than were pulsed, ``dead`` while the encoder gives no reading. ``lost_steps``
+    sums the steps lost.
     """
 
     def __init__(self, counter: "StepCounter", encoder: "Motion | None") -> None:
@@ -36,7 +37,7 @@ class MotionWitness:
         self.runaway = False
         self.dead = False
         self.lost_steps = 0
-        # Of the steps of the last look: moved before it, and taken for lost until then.
+        # Steps of the last look that had moved before it, and were booked as lost until then.
         self.recovered = 0
         self.pulses = 0  # all pulses since power-on, either way
         self._find_origin()
@@ -75,7 +76,7 @@ class MotionWitness:
                 self._followed += new
                 if self._followed >= RECOVERED_STEPS:
                     self.stalled = False
-                    # Below the threshold and part of this stall: else noise makes it another one.
+                    # Part of the stall that ends; left out, a little noise would make another.
                     self._book(slip)
         elif not self._suspect:
             self._suspect = True
@@ -87,7 +88,7 @@ class MotionWitness:
                 self._followed = 0
             elif self._slip <= -LOST_STEPS:
                 self.runaway = True
-            # Else an encoder that stuck moves again, and shows that less was lost than it seemed.
+            # Else a stuck encoder moves again, and fewer steps were lost than were booked.
         moved = self._pulses - self._slip
         if moved <= self._moved:
             return 0

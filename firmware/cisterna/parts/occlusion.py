@@ -1,20 +1,20 @@
-"""Is the line blocked? Three witnesses, none of which is enough alone.
+"""Find a blocked line by three witnesses; each finds blockages that the others find late or never.
 
 Absolute
-    Line pressure at or above the limit. Sure, and slow: at 0.2 mL/day a line of 1 uL/kPa takes
-    more than eight hours to get there, one of 10 uL/kPa days.
+    Line pressure is at or above the limit. This is certain but slow: at 0.2 mL/day a blocked line
+    of 1 uL/kPa takes more than eight hours to reach the limit, one of 10 uL/kPa takes days.
 Trend
     Every volume pushed into a blocked line raises its pressure by volume / compliance; in an open
     line the pressure stays within the swing of posture, check valve, drift and noise. So a floor
     follows the pressure down at once and up by a quarter of what a blocked line would show. The
-    line is blocked when the pressure stands above the floor by more than ``rise_pa``, at
-    CONFIRM_LOOKS looks in a row that saw motion, as orders make looks of their own. As the floor
+    line is blocked when the pressure is above the floor by more than ``rise_pa`` at 3 looks in a
+    row. Looks before which nothing moved, such as those for an order, do not count. As the floor
     never passes the pressure, an open line whose pressure swings by less than ``rise_pa`` can
     never raise a false alarm, however long it runs; a blocked one raises it after
     rise_pa * compliance * 4/3 of volume.
 Missing motion
-    A rotor that does not follow its pulses while the pressure is above half the limit is blocked
-    rather than stalled.
+    If the rotor does not follow its pulses while the pressure is at half the limit or above, the
+    line is blocked; at a lower pressure the motor is stalled.
 """
 
 from ..base.compat import TYPE_CHECKING, const
@@ -45,7 +45,7 @@ class OcclusionWatch:
         self._lift_mpa //= 1000
         self._compliance_nl_per_kpa = calibration.compliance_nl_per_kpa
         self._floor_mpa = 0
-        self._base_pa = 0  # pressure when the floor last lay on it: what the line was free at
+        self._base_pa = 0  # pressure when the floor last met it: the line was free
         self._started = False
         self._above = 0
         self._low_since_us = -1
@@ -54,18 +54,18 @@ class OcclusionWatch:
         self._restarted: "list[int]" = []
 
     def remember(self, former: "OcclusionWatch") -> None:
-        """Take over the detections and restarts of the watch before the limits changed."""
+        """Copy the detections and restarts of the watch that the limits before had."""
         self._trips, self._restarted = former._trips, former._restarted
 
     def reset(self) -> None:
-        """Forget the trend: the line was relieved, or delivery starts anew."""
+        """Start the trend again: the line was relieved, or delivery begins."""
         self._started = False
         self._base_pa = 0
         self._above = 0
         self._low_since_us = -1
 
     def look(self, pressure_pa: int, moved_steps: int, stalled: bool) -> int:
-        """Weigh one reading taken after ``moved_steps``; return the witness that trips, or 0."""
+        """Judge a reading, ``moved_steps`` after the last; return the witness that trips, or 0."""
         if pressure_pa >= self.limit_pa:
             return ABSOLUTE
         if stalled and pressure_pa >= self.half_pa:
@@ -108,7 +108,7 @@ class OcclusionWatch:
         return True
 
     def forgive(self) -> None:
-        """Forget the detections (service)."""
+        """Forget the detections: an order of the service role."""
         self._trips = []
 
     def released(self, now_us: int, pressure_pa: int) -> bool:

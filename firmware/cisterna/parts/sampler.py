@@ -1,7 +1,7 @@
-"""Look at every sensor four times a second, and only say when something wants attention.
+"""Read every sensor four times a second, and ask for a tick when something has changed.
 
-The tick runs when a step is due, which may be minutes away; this is what notices things in
-between. It holds no opinion on what they mean. Windows are raw readings, set by the controller,
+A tick runs when a step is due, which may be minutes away; the sampler notices what happens in
+between. What a change means is for the tick to decide. Windows are raw readings, set from outside,
 so a look is a handful of integer comparisons.
 """
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 PERIOD_US = const(250_000)
 # F10: a sensor is called dead after 2 s out of range, stuck after 8 s of the very same reading.
-# A live reading has noise of more than one count of its converter, so it never stands that still.
+# A working sensor has noise of more than one count of its converter, so it does not repeat that
+# often.
 DEAD_LOOKS = const(8)
 STUCK_LOOKS = const(32)
-# Looks in a row outside a window; a spike of a single look says nothing.
+# Looks in a row outside a window; a spike in a single look is ignored.
 OUTSIDE_LOOKS = const(2)
-# A button held for 9 s is stuck: an alarm within 10 s however the looks lie.
+# A button held for 9 s is stuck, so the alarm comes within 10 s wherever the looks fall.
 HELD_LOOKS = const(36)
-# Pulses on the line beyond those commanded that call for attention (D12).
+# The pulses counted may differ from those commanded by this many, either way (D12).
 EXTRA_PULSES = const(3)
 
 
@@ -52,7 +53,7 @@ class Channel:
         self._bad = 0 if self.valid_low <= raw <= self.valid_high else self._bad + 1
         faulty = self._bad >= DEAD_LOOKS or self._same >= STUCK_LOOKS
         if self.faulty and not faulty:
-            # It is well again once it has moved and been in range.
+            # It works again once a reading is in range and differs from the one before.
             faulty = self._bad > 0 or self._same > 0
         inside = self.low <= raw <= self.high
         self._out = 0 if inside or self._bad else self._out + 1
@@ -69,7 +70,7 @@ class Channel:
         return raw
 
     def forget(self) -> None:
-        """Count looks outside the window anew: the window has moved."""
+        """Start the count of looks outside again, because the window has moved."""
         self.outside = False
         self._out = 0
 
@@ -86,7 +87,7 @@ class Sampler:
     """All sensors. Call ``look`` every PERIOD_US; a true answer asks for a tick.
 
     ``attention`` stays set until the tick takes it. ``presses`` counts the button presses that
-    the controller has not taken yet; ``looks`` those that were completed.
+    the controller has not taken yet, ``looks`` the looks that were completed.
     """
 
     def __init__(self, hal: "Hal", calibration: "Calibration") -> None:
@@ -123,19 +124,19 @@ class Sampler:
         if not -EXTRA_PULSES <= extra <= EXTRA_PULSES and not self.mismatch:
             self.mismatch = changed = True
         self.looks += 1
-        # A line above its limit asks again and again: a tick's own reading may fall short of it.
+        # While the line is above its limit every look asks: the tick's own reading may be below.
         if changed or self.pressure.outside:
             self.attention = True
             return True
         return False
 
     def forget_level(self) -> None:
-        """Weigh the level anew: the reservoir was refilled."""
+        """Start the count of level readings outside again: the reservoir was refilled."""
         if self.level is not None:
             self.level.forget()
 
     def forgive_mismatch(self) -> None:
-        """Take the pulses counted so far as right (service)."""
+        """Accept the pulses counted so far as right, and clear the mismatch (service)."""
         self._origin = self._counter.count() - self._stepper.emitted()
         self.mismatch = False
 

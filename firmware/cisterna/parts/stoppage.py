@@ -1,8 +1,8 @@
-"""How long delivery has been at zero, and how much of the dose that has cost (F08).
+"""Measure how long delivery has been at zero, and how much volume was missed (F08).
 
-A reminder after an hour; high once the missed volume passes a quarter of the day's, or after
-48 h at the latest. The published pump alarms at 48 h; by the design's patient model the effect is
-down to a quarter after 14.5 h.
+The pump reminds after an hour. It raises a high alarm once the missed volume reaches a quarter of
+the day's, and after 48 h at the latest. The published pump alarms at 48 h; by the design's patient
+model the effect is down to a quarter after 14.5 h.
 """
 
 from ..base.compat import const
@@ -14,7 +14,7 @@ MISSED_PARTS = const(4)
 
 
 class Stoppage:
-    """``since_us`` is when flow went to zero, in pump time; 0: it flows."""
+    """``since_us`` is the pump time at which flow became zero; 0 while there is flow."""
 
     def __init__(self) -> None:
         self.since_us = 0
@@ -27,19 +27,19 @@ class Stoppage:
         return self._missed_units // UNITS_PER_NL
 
     def restore(self, since_us: int, missed_nl: int) -> None:
-        """Take up a stoppage that a power loss interrupted."""
+        """Continue a stoppage that began before a power loss."""
         self.since_us = since_us
         self._missed_units = missed_nl * UNITS_PER_NL
 
     def begin(self, now_us: int) -> None:
-        """Flow is zero from now on; nothing if it was already."""
+        """Begin a stoppage; one that has begun already keeps its start and its volume."""
         if not self.since_us:
             self.since_us = max(1, now_us)
             self._missed_units = 0
         self._mark_us = now_us
 
     def end(self) -> None:
-        """There is flow again."""
+        """End the stoppage: there is flow again."""
         self.since_us = 0
         self._missed_units = 0
 
@@ -61,7 +61,7 @@ class Stoppage:
         return missed or now_us - self.since_us >= LATEST_US
 
     def next_us(self, now_us: int, rate_nl_per_day: int, day_nl: int) -> int:
-        """When the next of these may become true at that rate; 0 if none will."""
+        """Pump time at which ``reminds`` or ``alarms`` next becomes true; 0 if neither will."""
         if not self.since_us:
             return 0
         if self.alarms(now_us, day_nl):
