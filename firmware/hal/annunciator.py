@@ -1,14 +1,14 @@
 """Buzzer and lamps, from the table of tones: the core's Signal port.
 
-Somebody calls ``step`` when it asks to be called; a loop that is busy elsewhere for some ms (a
-write to flash) stretches the sound that plays then, and nothing after it: the next one is timed
-from its own start, since the standard bounds every pulse and gap, and none of them by its place.
+The board's loop calls ``step`` again after the time that it returned. A call that comes some ms
+late, after a write to flash, makes only the pulse or gap that plays then longer: the next one is
+timed from its own start, since the standard bounds the length of each, not when it begins.
 """
 
 from cisterna.base.compat import TYPE_CHECKING, const
 from cisterna.parts.alarms import TONE_HZ, TONES
 
-# ``step`` never asks for a longer wait: a new alarm is taken up within it.
+# ``step`` never returns a longer wait, so a new alarm sounds within 250 ms.
 MAX_WAIT_MS = const(250)
 _TICKS_MASK = const((1 << 30) - 1)  # time.ticks_ms wraps there on every port
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Buzzer:
-    """A passive buzzer on a PWM output: a square wave, whose harmonics the standard wants."""
+    """A passive buzzer on a PWM output: a square wave has the harmonics the standard wants."""
 
     FREQUENCY_HZ = TONE_HZ
 
@@ -59,14 +59,14 @@ class Annunciator:
         self._lamp_ms = 0
 
     def show(self, priority: int, audible: bool) -> None:
-        """Play the pattern of ``priority`` from the next ``step`` on; the same again goes on."""
+        """Play the pattern of ``priority`` from the next ``step`` on, unless it plays already."""
         if priority != self._priority or audible != self._audible:
             self._priority = priority
             self._audible = audible
             self._fresh = True
 
     def close(self) -> None:
-        """Silence and darkness, at once."""
+        """Switch the buzzer and all lamps off, at once."""
         self.show(0, False)
         self.step(0)
 

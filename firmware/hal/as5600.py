@@ -32,8 +32,8 @@ class AS5600:
     """Position of the screw. ``status`` holds the magnet's bits of the last good reading.
 
     It must be read at least once in half a turn; the core reads it four times a second, and the
-    motor turns once a second at most. Whole turns are lost while it cannot be read, so whoever
-    gets None must take a new origin, as the core does.
+    motor turns once a second at most. Whole turns are lost while it cannot be read, so a
+    caller that gets None must take a new origin, as the core does.
     """
 
     def __init__(self, bus: "Bus", microsteps_per_turn: int, reverse: bool = False) -> None:
@@ -67,6 +67,6 @@ class AS5600:
         turned = (angle - self._last + _HALF_TURN) & (_COUNTS - 1)
         self._counts += self._sign * (turned - _HALF_TURN)
         self._last = angle
-        # Rounded: two readings differ by up to 3 counts too much or too little, which are 2 steps
-        # then, and would be 3, a loss (cisterna/parts/motion.py), if cut off.
+        # Rounded: the difference of two readings errs by up to 3 counts. Rounded, that is 2 steps;
+        # cut off it could be 3, which cisterna/parts/motion.py books as a loss.
         return (self._counts * self._microsteps_per_turn + _HALF_TURN) // _COUNTS

@@ -2,8 +2,8 @@
 
 MicroPython waits up to 500 ms for room when a host has the port open and does not read, and reads
 block until all bytes asked for have come. So bytes are moved one at a time, each after asking
-whether it can go; what cannot go waits in a ring, and what the ring cannot take is dropped whole
-and counted.
+whether it can go. Bytes that cannot go wait in a ring; a line for which the ring has no room is
+dropped whole and counted.
 """
 
 import select
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Console:
     """Bytes in and out: the core's Link. ``dropped`` counts the lines that found the ring full."""
 
-    # A board's console is a cable in somebody's hand.
+    # A board's console is a cable: whoever uses it is beside the pump.
     local = True
 
     def __init__(
@@ -47,9 +47,9 @@ class Console:
         room: "Callable[[int], Iterable[object]]",
         ring_bytes: int = RING_BYTES,
     ) -> None:
-        """``readable`` says whether a byte has come. ``room`` waits so many ms, here 0, and gives
-        anything at all if one byte would go: as a poll's ``ipoll``, since every call between it
-        and ``flush`` costs time for each byte of each reply."""
+        """``readable`` says whether a byte has come. ``room`` takes a time to wait in ms, here 0,
+        and yields something if one byte can go: it is a poll's ``ipoll`` itself, since a call
+        between the two would cost time for each byte of each reply."""
         self._source = source
         self._sink = sink
         self._readable = readable
@@ -82,7 +82,7 @@ class Console:
 
     def flush(self, limit: int = FLUSH_BYTES) -> int:
         """Pass on as much of the ring as goes now, at most ``limit`` bytes; bytes still held."""
-        # Names of its own, as this is most of the time that a long reply takes.
+        # Local names: this loop takes most of the time of a long reply.
         one, ring, room, write = self._one, self._ring, self._room, self._sink.write
         place, size = self._first, len(self._ring)
         left = self.held

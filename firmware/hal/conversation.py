@@ -1,9 +1,8 @@
-"""The console's side of the telemetry interface: hears what is typed, says what was written.
+"""Carry lines between the console and the telemetry interface, in two tasks of the board's loop.
 
-Two tasks of the loop. Reading waits on the console itself, so an answer does not wait for the
-pump's next tick; it takes one byte at a time and no more than a handful between two chances for
-the pump to step. Saying wakes when there is something to say, and comes back seldom to a host that
-does not read.
+``listen`` waits on the console itself, so an answer does not wait for the pump's next tick. It
+reads one byte at a time, and at most 32 of them before the pump gets a chance to step. ``speak``
+writes when there is something to write; if the host does not read, it tries again each 50 ms.
 """
 
 import asyncio
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
     from .console import Console
 
-# A slice of reading ends with a line: to answer one can take as long as a step may wait.
+# A slice of reading also ends where a line does: an answer can take as long as a step may wait.
 _SLICE_BYTES = const(32)
-# The answers to so many lines leave garbage worth collecting: some 5 kB each.
+# After this many answers garbage is collected: each leaves some 5 kB.
 _LINES = const(4)
 _LF = const(10)
 _DEAF_MS = const(50)
@@ -48,12 +47,12 @@ class Conversation:
         self._wake = asyncio.Event()
 
     def spoken(self) -> None:
-        """Say what waits, if anything does."""
+        """Wake ``speak`` if lines wait."""
         if self._console.held:
             self._wake.set()
 
     async def listen(self) -> None:
-        """Take up what is typed, for good."""
+        """Read and carry out lines, for ever."""
         console, telemetry, now_us = self._console, self._telemetry, self._now_us
         collect = telemetry.collect
         source = asyncio.StreamReader(sys.stdin.buffer)
@@ -71,7 +70,7 @@ class Conversation:
             self.spoken()
 
     async def _end_of_line(self, changed: bool) -> None:
-        """See a line to its end: a long answer is made between the pump's steps."""
+        """Finish a line: a long answer is made in pieces, between the pump's steps."""
         telemetry = self._telemetry
         while telemetry.busy:
             await asyncio.sleep_ms(0)
@@ -81,7 +80,7 @@ class Conversation:
         self._lines += 1
 
     async def speak(self) -> None:
-        """Pass on what was written, for good."""
+        """Write out the lines that wait, for ever."""
         console = self._console
         while True:
             before = console.held

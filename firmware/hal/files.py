@@ -5,11 +5,11 @@ A record is the file of its name, written whole. The event ring is a row of segm
 new segment is begun the oldest go, as long as ``min_entries`` stay; opening removes none, since
 newer firmware that keeps more may have written them.
 
-What is relied on: a power cut while a file is written leaves it as it was before it was opened or
-as it is after ``close``. LittleFS promises that, but for the first write of a new file, which it
-may leave empty; an empty file therefore counts as no file. Where the promise does not hold, a torn
-record is found by its CRC (cisterna/base/journal.py), and a torn entry at a segment's end is
-passed over: the next entry begins a new segment.
+The store relies on this: a power cut while a file is written leaves it as it was before it was
+opened or as it is after ``close``. LittleFS promises that, but for the first write of a new file,
+which it may leave empty; an empty file therefore counts as no file. Where the promise does not
+hold, a torn record is found by its CRC (cisterna/base/journal.py), and a torn entry at a segment's
+end is passed over: the next entry begins a new segment.
 """
 
 import errno
@@ -138,7 +138,7 @@ class FilesStore:
                     for _ in range(count):
                         yield file.read(ENTRY_SIZE)
             except OSError as error:
-                if error.errno != errno.ENOENT:  # or it went while the reader dawdled
+                if error.errno != errno.ENOENT:  # or it was removed since the reading began
                     raise self._error("be read", path, error) from error
 
 

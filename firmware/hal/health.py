@@ -1,6 +1,6 @@
-"""Whether the pump's loop has done what it should have: only then is the watchdog fed (F11).
+"""Check that the pump's loop does its work: only then does the loop feed the watchdog (F11).
 
-It asks for what was completed (looks, steps, ticks), not for what was meant to be.
+The checks ask for what was completed (looks, steps, ticks), not for what was planned.
 """
 
 from cisterna.base.compat import TYPE_CHECKING, const
@@ -10,7 +10,7 @@ from cisterna.base.units import UNITS_PER_PL
 if TYPE_CHECKING:
     from cisterna.pump import Pump
 
-# Feeding stops within 1 s. What should have been done this long ago, and was not, stops it.
+# Work that is this late stops the feeding, so it stops within 1 s.
 LATE_US = const(900_000)
 # A pump that is stopped saves every quarter of an hour, so its ticks lie no further apart.
 _LONGEST_REST_US = const(900_000_000)
@@ -61,7 +61,7 @@ class Health:
         return now_us - due_us < LATE_US and max(now_us, due_us) - latest_us < LATE_US
 
     def _flow_is_right(self) -> bool:
-        """It flows in the modes that give flow, and in no other."""
+        """Flow in basal or bolus mode alone; in basal mode whenever the program asks for it."""
         pump = self._pump
         mode = pump.modes.mode
         if pump.dosing.rate_nl_per_day > 0:

@@ -107,13 +107,13 @@ class Loop:
         return max(0, min(_SLEEP_MS, next_us // 1000))
 
     def _changed(self) -> None:
-        """A line may have changed the pump: take that up at once."""
+        """Tick at once, since a line may have changed the pump."""
         self._due_us = self.clock.now_us()
         self.step()
         lock_console(self.telemetry.desk.keys.provisioned)
 
     def _tidy(self) -> bool:
-        """Collect garbage if no step is due meanwhile, rather than whenever it has piled up."""
+        """Collect garbage and return True, unless a tick is due within the time that it takes."""
         if self._due_us - self.clock.now_us() < _COLLECT_US:
             return False
         self._ticks = 0

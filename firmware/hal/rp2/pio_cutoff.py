@@ -3,14 +3,14 @@
 It sees the pulses on the ``count`` pin, which is wired to STEP at the driver. A move is pulses
 that follow each other without a pause of ``pause_us``; a line that stays high is a move, too. Once
 a move has lasted MOVE_US, ENABLE goes off and stays off, whatever is put into a FIFO, until the
-motor is switched off and on again on purpose. So a processor that is alive and mad, and feeds the
-step program tokens for ever, is cut as well. It is not protected against code that takes the pin
-or the state machine itself, nor does it see anything while the wire from STEP is off; the pump
+motor is switched off and on again on purpose. So a processor that runs wild and feeds the step
+program tokens for ever is cut off as well. The cut is not protected against code that takes the
+pin or the state machine itself, nor does it see anything while the wire from STEP is off; the pump
 then stops because the count differs (D12).
 
-It bounds a move, not a rate: who rests in time may go on. So the pause is as long as legal moves
-allow. Single steps, a pause apart, are not cut: 32 mL/day with steps below 56 nL, 52 mL/day on the
-default rig. Legal moves are these:
+The cut bounds a move, not a rate: moves with pauses between them may go on for ever. So the pause
+is as long as legal moves allow. Single steps, a pause apart, are not cut: 32 mL/day with steps
+below 56 nL, 52 mL/day on the default rig. Legal moves are these:
 
 - therapy at the highest rate, 24 mL/day: a step each 323 ms on the default rig, or 3.6 us for each
   pL of the step; the pause is 3/4 of that at most;
