@@ -1,7 +1,7 @@
 """What only MicroPython has, in one place; and how a script here tells its outcome.
 
 The wrapper of the unix port drops the exit code, so a script that got to its end prints one last
-line: JSON. Without it the script has failed (sim/vm.py).
+line: JSON. Without it the script has failed (cisterna_sim/vm.py).
 """
 
 import gc

@@ -1,9 +1,9 @@
-"""A pump's run directory: samples, events and the raw line, as long as one cares to listen.
+"""A pump's run directory: samples, events and the raw line, for as long as the recording runs.
 
-``samples.sqlite`` has the tables of a simulated run's (sim/record.py), but only what a pump can
-tell: ``true_s`` is this host's time since the recording began. ``events.log`` holds the events as
-text, ``serial.log`` every byte of the line with the host's time. A recording that was broken off
-can be gone on with.
+``samples.sqlite`` has the tables of a simulated run (cisterna_sim/record.py), but only what a pump
+can tell: ``true_s`` is this host's time since the recording began. ``events.log`` holds the events
+as text, ``serial.log`` every byte of the line with the host's time. A recording that was broken
+off can be continued.
 """
 
 import json
