@@ -78,7 +78,7 @@ def seal(root: str = "") -> str:
         if path != PACKAGE and path not in names:
             raise ValueError(path + " is missing; run mpremote mip install again")
     if "/board.py" not in names and "/board.mpy" not in names:
-        raise ValueError("/board.py is missing; copy one of boards/ to it")
+        raise ValueError("/board.py is missing; copy one of boards/cisterna_boards/ to it")
     files = {}
     for path in names:
         files[path] = digest(root + path)
