@@ -95,7 +95,7 @@ class Orders:
                 f"{what} is not possible while {names} stands; remove the cause and acknowledge"
             )
 
-    def _need_therapy(self) -> None:
+    def _need_program_and_drug(self) -> None:
         program, ledger = self._pump.memory.program, self._pump.ledger
         if program is None:
             raise Refused("there is no program; set one first")
@@ -256,7 +256,7 @@ class Orders:
     def check_start(self) -> None:
         """Raise what would refuse to start now."""
         self._need(modes.START, "start")
-        self._need_therapy()
+        self._need_program_and_drug()
         self._need_no_stop("start")
 
     def start(self, now_us: int) -> None:
@@ -286,7 +286,7 @@ class Orders:
             self._need(modes.RESUME, "resume")
             self._need_no_stop("resume")
             if pump.modes.resting == modes.BASAL:
-                self._need_therapy()
+                self._need_program_and_drug()
             pump.set_mode(modes.RESUME)
 
     def patient_bolus(self, now_us: int) -> int:
@@ -302,7 +302,7 @@ class Orders:
         return volume_nl
 
     def _single_bolus_nl(self, dose_ng: int, duration_s: int) -> int:
-        self._need_therapy()
+        self._need_program_and_drug()
         limits, program = self._pump.memory.limits, self._pump.memory.program
         assert program is not None
         check_int("bolus dose", dose_ng, 1, limits.max_daily_dose_ng, "ng")
