@@ -308,3 +308,17 @@ def test_a_refill_with_another_drug_strength_needs_a_stopped_pump_and_a_new_prog
         bench.order("single_bolus", 1_000, 600)
     bench.order("set_program", simple(300_000, 500))
     bench.order("start")
+
+
+@pytest.mark.req("R07")
+def test_a_refill_keeps_what_a_running_burst_was_charged():
+    """Its pulses still come: a power loss right after the refill must leave them open."""
+    ledger = Ledger(default_calibration())
+    ledger.refill(10_000_000, 2000)
+    ledger.charge(16, 150_000)
+    ledger.count(4)
+    ledger.refill(18_000_000, 2000)
+    assert ledger.remaining_nl == 18_000_000
+    after = Ledger(default_calibration())
+    assert after.restore(ledger.pack()) == 12
+    assert (after.forward, after.unconfirmed_steps) == (0, 12)

@@ -103,8 +103,11 @@ class Ledger:
         self.known = True
         self.concentration_ug_per_ml = concentration_ug_per_ml
         self.fill_nl = volume_nl
+        # A burst that runs goes on: what it was charged stays so.
+        self.charged = max(0, self.charged - self.forward)
+        self.charged_back = max(0, self.charged_back - self.reversed)
         self.forward = self.reversed = self.primed = 0
-        self.unconfirmed_steps = self.unconfirmed_back_steps = self.charged = self.charged_back = 0
+        self.unconfirmed_steps = self.unconfirmed_back_steps = 0
 
     def discrepancy(self, residual_nl: int) -> bool:
         """True if a residual measured at refill differs from the account by too much (R06)."""
