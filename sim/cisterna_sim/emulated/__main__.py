@@ -44,7 +44,7 @@ def main(tcp: int, dose: int, as_json: bool, until_eof: bool) -> None:
 def _tell(tcp: str, pty: str) -> None:
     click.echo("An emulated Pico; a research and teaching rig, not a medical device.")
     click.echo(f"console: {pty}  or  {tcp}")
-    click.echo(f"     e.g. pumpctl --timeout 20 --port {pty} status")
+    click.echo("     e.g. .venv/bin/pumpctl --port rig status")
     click.echo(f"     or   make flash PORT={pty} ARGS='--patience 120'")
     click.echo("It boots in half a minute; a busy processor is emulated 20 times too slow.")
 
