@@ -62,7 +62,7 @@ def why(error: Exception) -> str:
     if busy(error):
         return "in use by another program: close mpremote, Thonny or the serial monitor"
     if missing(error):
-        return "there is no such port; leave PORT out to have the board looked for"
+        return "there is no such port; name none to have the board looked for"
     if unfit(error):
         return "that is no serial port; give /dev/..., as doctor or list names it"
     return str(error)
