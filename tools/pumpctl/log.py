@@ -20,7 +20,7 @@ class Entry:
     pump_cs: int
     name: str
     detail: str
-    raw: bytes
+    raw: bytes = field(repr=False)
 
     @classmethod
     def decode(cls, raw: bytes) -> "Entry":
