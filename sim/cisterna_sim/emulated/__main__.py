@@ -46,7 +46,7 @@ def _tell(tcp: str, pty: str) -> None:
     click.echo(f"console: {pty}  or  {tcp}")
     click.echo("     e.g. .venv/bin/pumpctl --port rig status")
     click.echo(f"     or   make flash PORT={pty} ARGS='--patience 120'")
-    click.echo("It boots in half a minute; a busy processor is emulated 20 times too slow.")
+    click.echo("It boots in about ten seconds; a busy processor is emulated 20 times too slow.")
 
 
 if __name__ == "__main__":
