@@ -20,6 +20,8 @@ _BUS = [f"{way}_uint{bits}" for way in ("read", "write") for bits in (8, 16, 32)
 # Command of the flash chip: bytes that it writes, 0 for as many as follow it.
 _PAGE_PROGRAM = 0x02
 _FLASH_WRITES = {_PAGE_PROGRAM: 0, 0x20: 4096, 0xD8: 65_536}
+# What each takes in a W25Q16, as is typical (recall).
+_FLASH_WRITES_US = {_PAGE_PROGRAM: 700, 0x20: 45_000, 0xD8: 150_000}
 
 
 class Chip:
@@ -27,8 +29,10 @@ class Chip:
 
     ``resets`` holds when the watchdog reset it, ``fed_us`` is when it was last fed.
     ``flash_writes`` counts erasures and pages programmed, of which ``flash_erasures`` are
-    erasures; neither takes any time here. The write of number ``cut_at`` is done by half, nothing
-    after it, and the chip stops (``cut``), as if its supply had failed.
+    erasures. They take no time, or with ``slow_flash`` as much as a W25Q16's: the processor does
+    nothing meanwhile and takes no interrupt, PIO and all else go on. The write of number
+    ``cut_at`` is done by half, nothing after it, and the chip stops (``cut``), as if its supply
+    had failed.
     """
 
     def __init__(self, flash: bytes) -> None:
@@ -42,6 +46,8 @@ class Chip:
         self._flash_size = len(flash)
         self._clock = mcu.clock
         self._stop = self._clock.create_alarm(self._halt)
+        self._written = self._clock.create_alarm(self._go_on)
+        self._interrupts = 0
         self._paces = [Pace(mcu, number) for number in range(len(mcu.pio))]
         self._ssi = cast(Any, mcu.ssi)
         self._apply_flash_command = self._ssi._apply_command
@@ -55,6 +61,7 @@ class Chip:
         self.console = Console(mcu.usb_ctrl)
         self.resets: list[int] = []
         self.flash_writes = self.flash_erasures = 0
+        self.slow_flash = False
         self.cut_at: int | None = None
         self.cut = False
         self.on_reset: Callable[[], None] = lambda: None
@@ -90,14 +97,21 @@ class Chip:
 
     def freeze(self, seconds: float) -> None:
         """Let the processor do nothing for so long, with the watchdog held; then it goes on."""
-        core, timer = self.mcu.core, self.mcu.watchdog.timer
-        interrupts, counting = core.enabled_interrupts, timer.enable
-        self.hang()
+        timer = self.mcu.watchdog.timer
+        counting = timer.enable
+        self._hold()
         timer.enable = False
         self.run_until(self.now_us + round(seconds * 1e6))
         timer.enable = counting
-        core.enabled_interrupts = interrupts
-        core.waiting = False
+        self._go_on()
+
+    def _hold(self) -> None:
+        self._interrupts = self.mcu.core.enabled_interrupts
+        self.hang()
+
+    def _go_on(self) -> None:
+        self.mcu.core.enabled_interrupts = self._interrupts
+        self.mcu.core.waiting = False
 
     def _halt(self) -> None:
         self._simulator.stopped = True
@@ -109,6 +123,7 @@ class Chip:
 
     def _on_watchdog(self) -> None:
         self.resets.append(self.now_us)
+        self._written.cancel()
         self.on_reset()
         self._reset()
 
@@ -122,6 +137,9 @@ class Chip:
         self.flash_erasures += command[0] != _PAGE_PROGRAM
         if self.cut_at is None or self.flash_writes < self.cut_at:
             self._apply_flash_command()
+            if self.slow_flash:
+                self._hold()
+                self._written.schedule(_FLASH_WRITES_US[command[0]] * 1_000)
             return
         if not self.cut:
             self.cut = True
