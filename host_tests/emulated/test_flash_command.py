@@ -35,7 +35,7 @@ NOT_WHOLE = (
     f"cisterna: not dosing: {payload.RELEASE} is missing, the firmware was not copied whole; "
     "run make flash"
 )
-OLD = "/hal/rp2"
+OLD = "/hal/rp2/ports"
 
 
 def _at_console(
