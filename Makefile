@@ -133,6 +133,7 @@ endef
 
 .venv/.dev: pyproject.toml
 	$(call install,.[dev])
+	@PYTHONPATH=$(ROOTS) $(PY) -m cisterna_tools.compile_emulator
 	@touch .venv/.sim .venv/.flash .venv/.rig $@
 
 .venv/.flash: pyproject.toml
