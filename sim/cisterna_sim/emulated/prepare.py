@@ -25,10 +25,11 @@ def delivering(
     rig.set_up(program, limits=limits)
     rig.run_for(_LOCKED_S)
     rig.power_down()
-    return rig.plant, _as_files(rig.store.records, list(rig.store.entries()))
+    return rig.plant, as_files(rig.store.records, list(rig.store.entries()))
 
 
-def _as_files(records: dict[str, bytes], entries: list[bytes]) -> dict[str, bytes]:
+def as_files(records: dict[str, bytes], entries: list[bytes]) -> dict[str, bytes]:
+    """A store's content as files of a board, by path."""
     with tempfile.TemporaryDirectory() as folder:
         store = FilesStore(folder)
         for name, data in records.items():
