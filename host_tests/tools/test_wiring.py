@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 BOARDS = Path(__file__).parents[2] / "boards"
-NAMES = sorted(path.stem for path in BOARDS.glob("*.py"))
+FILES = BOARDS / "cisterna_boards"
+NAMES = sorted(path.stem for path in FILES.glob("[!_]*.py"))
 
 
 def wired(name):
@@ -21,7 +22,7 @@ def wired(name):
 def pins(name):
     """PINS of a board file."""
     values: dict = {}
-    exec((BOARDS / f"{name}.py").read_text(encoding="utf-8"), values)
+    exec((FILES / f"{name}.py").read_text(encoding="utf-8"), values)
     return values["PINS"]
 
 
