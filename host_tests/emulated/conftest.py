@@ -54,7 +54,7 @@ def rig(booted: SimpleNamespace) -> BoardRig:
 
 @pytest.fixture(scope="session")
 def probed(image: None) -> BoardRig:
-    """A rig like ``booted`` that tells of its heap, four lines a report, and has settled."""
+    """A rig like ``booted`` that tells of its heap, and has settled."""
     rig = board_rig.deliver(PROGRAM, files=probe.HARMFUL)
     rig.run_until(lambda: rig.wiring.enabled_us is not None, BOOT_S)
     rig.run(3)

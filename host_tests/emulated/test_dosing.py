@@ -7,7 +7,6 @@ import pytest
 
 from cisterna.base import faults, modes
 from cisterna_sim.emulated import board_rig
-from cisterna_sim.emulated.board_rig import BoardRig
 from host_tests.kit.boards import (
     BASAL_NL_PER_DAY,
     BOLUS_NL,
@@ -16,7 +15,6 @@ from host_tests.kit.boards import (
     FREE_BYTES,
     PROGRAM,
     STEP_NL,
-    copied,
     in_a_copy,
     ledger,
     reports,
@@ -26,8 +24,6 @@ from host_tests.kit.boards import (
 # A step waits for the look before it, 2.8 ms, and for the millisecond that a sleep is long at
 # least, all on the emulated clock. Garbage is collected between steps.
 LATE_US = 4_000
-# For one telemetry line, whose bytes are dropped, and for a collection of garbage in between.
-DEAF_US = 30_000
 
 
 def test_boots_and_passes_its_self_test(booted):
@@ -126,27 +122,3 @@ def test_heap_is_roomy_and_flat(probed):
     print(f"which writes events and state ({erasures} erasures, that take no time here)")
     assert min(r[1] for r in basal + dosing) > FREE_BYTES
     assert max(r[2] for r in dosing[3:]) - min(r[2] for r in dosing[3:]) < 256
-
-
-@pytest.mark.req("T09")
-def test_deaf_host_does_not_delay_dosing(probed):
-    """The host has the port open and takes nothing: lines are dropped, steps come as ever."""
-    reading_us, reading_dropped = copied(lambda: _steps_of_a_bolus(probed, True))
-    deaf_us, deaf_dropped = copied(lambda: _steps_of_a_bolus(probed, False))
-    shifts_us = [abs(a - b) for a, b in zip(reading_us, deaf_us, strict=True)]
-    print(f"worst shift of {len(shifts_us)} pulses by a deaf host: {max(shifts_us)} us; ", end="")
-    print(f"lines dropped: {reading_dropped} with a host that reads, {deaf_dropped} without")
-    assert max(shifts_us) < DEAF_US
-    assert reading_dropped == 0 < deaf_dropped
-
-
-def _steps_of_a_bolus(rig: BoardRig, reading: bool) -> tuple[list[int], int]:
-    """When the steps of a bolus came, and how many lines the console has dropped."""
-    rig.chip.console.reading = reading
-    rig.press()
-    rig.run(5)
-    times_us = [t for t, _ in rig.pulses]
-    rig.chip.console.reading = True
-    begin = len(rig.said)
-    rig.run(2.2)
-    return times_us, reports(rig, begin)[-1][4]

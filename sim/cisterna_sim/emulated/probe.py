@@ -8,34 +8,25 @@ from typing import NamedTuple
 # Pins that nothing else uses: high, the harm task puts the looks off, or never comes back.
 PUT_OFF, NEVER_BACK = 6, 7
 
-# The tasks: a report a second, with lines enough to fill a deaf console. The harm task spins while
-# a burst may run, and then sleeps where a task must not, which is as endless, and takes the
-# emulator no time.
+# The tasks: a report a second. The harm task spins while a burst may run, and then sleeps where a
+# task must not, which is as endless, and takes the emulator no time.
 _TASKS = b"""
 import asyncio, gc, time
 
-_MORE = b"." * 99 + b"\\n"
-
-async def tell(pump, filling):
-    console = pump.console
+async def tell(pump):
     while True:
         await asyncio.sleep_ms(1000)
         gc.collect()
-        line = b"~heap %d %d %d %d %d\\n" % (
-            pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us,
-            console.dropped)
-        console.write(line)
-        # The pump goes first in between.
-        for _ in range(filling):
-            await asyncio.sleep_ms(0)
-            console.write(_MORE)
+        line = b"~heap %d %d %d %d\\n" % (
+            pump.pump.modes.mode, gc.mem_free(), gc.mem_alloc(), pump.worst_tick_us)
+        pump.console.write(line)
         pump.conversation.spoken()
 
 async def harm(pump):
     from machine import Pin
     put_off, never_back = [Pin(pin, Pin.IN, Pin.PULL_DOWN) for pin in (6, 7)]
     while True:
-        await asyncio.sleep_ms(10)
+        await asyncio.sleep_ms(40)
         if put_off.value():
             pump._look_us += 1 << 40
         if never_back.value():
@@ -44,11 +35,11 @@ async def harm(pump):
                 if time.ticks_diff(time.ticks_ms(), begun_ms) > 120:
                     time.sleep_ms(50)
 
-def attach(filling=9, harmful=True):
+def attach(harmful):
     from hal import loop
     run = loop.Loop.run
     async def probed(self):
-        asyncio.create_task(tell(self, filling))
+        asyncio.create_task(tell(self))
         if harmful:
             asyncio.create_task(harm(self))
         await run(self)
@@ -57,18 +48,17 @@ def attach(filling=9, harmful=True):
 
 # Each is a start-up file, which runs before the pump does: the tasks beside the pump, or bare
 # reports and no harm.
-HARMFUL = {"/boot.py": _TASKS + b"attach()\n"}
-QUIET = {"/boot.py": _TASKS + b"attach(0, False)\n"}
+HARMFUL = {"/boot.py": _TASKS + b"attach(True)\n"}
+QUIET = {"/boot.py": _TASKS + b"attach(False)\n"}
 
 
 class Report(NamedTuple):
-    """Of the running pump: its mode, bytes of heap, longest tick so far, lines dropped so far."""
+    """Of the running pump: its mode, bytes of heap, longest tick so far."""
 
     mode: int
     free: int
     used: int
     worst_tick_us: int
-    dropped: int
 
 
 def reports(said: str) -> list[Report]:
