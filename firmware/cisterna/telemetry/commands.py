@@ -4,9 +4,13 @@ access.
 """
 
 from ..base.compat import TYPE_CHECKING
-from . import access, reads, writes
+from . import reads, writes
 from .rows import Rows
 from .wire import UNDEFINED_HEADER, CommandError
+
+# isort: split
+# Last, since the imports of the others lie less deep: a board's stack holds few in one another.
+from . import access
 
 if TYPE_CHECKING:
     from .desk import Call
