@@ -139,7 +139,6 @@ def _reset_and_delivering_again(rig: BoardRig, failed_us: int) -> None:
     _assert_within_bounds(rig)
 
 
-@pytest.mark.long
 @pytest.mark.req("F11")
 @in_a_copy
 def test_a_loop_that_lives_and_does_not_look_is_reset(probed):
@@ -157,7 +156,6 @@ def test_a_loop_that_lives_and_does_not_look_is_reset(probed):
     _reset_and_delivering_again(rig, failed_us)
 
 
-@pytest.mark.long
 @pytest.mark.req("F11", "D11")
 @in_a_copy
 def test_a_task_that_never_comes_back_in_a_burst_is_reset(probed):
