@@ -73,12 +73,8 @@ class State:
             self.former_flat,
             self.day_began_us,
         )
-        return (
-            head
-            + self.ledger.pack()
-            + self.dose_window.pack()
-            + self.history.pack(running, self.pump_us)
-        )
+        history = self.history.pack(running, self.pump_us)
+        return b"".join((head, self.ledger.pack(), self.dose_window.pack(), history))
 
     def restore(self, data: bytes, layout: int) -> None:
         """Take up what ``pack`` made, in that layout; ValueError or struct.error if it is not

@@ -10,7 +10,7 @@ HEAPS_KB = {"dict": vm.BOARD_HEAP_KB, "files": vm.BOARD_HEAP_KB + 512}
 # What may differ from hour to hour is whether two times are one number or two of 32 bytes.
 FLAT_BYTES = 64
 # Times beyond 2**30 us are objects on a board: a tick makes some, and its save some more.
-TICK_BYTES, SAVE_BYTES = 512, 5_120
+TICK_BYTES, SAVE_BYTES = 512, 4_096
 
 
 @pytest.mark.req("I06")
